@@ -441,8 +441,9 @@ def assert_finds(name, pair, nodes, search, least, *, dtype=np.float64, is_maske
     return expected, expected_flags
 
 
-# step, template, search: blocks of 4, 1 and the whole template; step above the template; no multiple; least search
-GRIDS = [(4, 8, 2), (3, 8, 3), (8, 8, 4), (12, 8, 1), (1, 6, 5), (6, 9, 2), (7, 5, 2), (2, 10, 4)]
+# step, template, search: blocks of 4, 1 and the whole template; step above the template; no multiple; least search;
+# the window of dense searches
+GRIDS = [(4, 8, 2), (3, 8, 3), (8, 8, 4), (12, 8, 1), (1, 6, 5), (6, 9, 2), (7, 5, 2), (2, 10, 4), (1, 7, 5)]
 
 
 @pytest.mark.small
@@ -461,7 +462,7 @@ def test_search(step, template, search, is_masked, dtype, name):
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("is_masked", [False, True])
 @pytest.mark.parametrize(
-    ("half", "centre"), [((2, 5), (0, 0)), ((5, 1), (-2, 4)), ((1, 4), (5, -6)), ((4, 3), (-7, -2))]
+    ("half", "centre"), [((2, 5), (0, 0)), ((5, 1), (-2, 4)), ((1, 4), (5, -6)), ((4, 3), (-7, -2)), ((5, 16), (0, 0))]
 )
 def test_search_of_a_rectangle_anywhere(half, centre, is_masked, name):
     nodes = nodes_of(8, 4)

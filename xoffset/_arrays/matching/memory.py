@@ -92,5 +92,5 @@ def _buffers(lattice: Lattice) -> int:
     by_blocks = (blocks + strips + columns) * shifts * lanes
     if len(lattice.templates) > 1:
         return by_blocks
-    densely = shifts * lanes * (2 * dense.STRIP + lattice.template)
+    densely = shifts * lanes * (2 * dense.STRIP + lattice.template) + (shifts + lanes) * dense.STRIP
     return min(by_blocks, densely)

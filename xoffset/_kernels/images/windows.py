@@ -119,15 +119,21 @@ def flat_windows(values, valid, template, out):
 
 
 @lean_kernel
+def sum_of_seven(columns, x):
+    """Sum of 7 neighbours in a line from columns[x] on, in the order of `sum_along`."""
+    return columns[x] + (
+        (columns[x + 1] + columns[x + 2] + columns[x + 3]) + (columns[x + 4] + columns[x + 5] + columns[x + 6])
+    )
+
+
+@lean_kernel
 def sum_along(columns, template, out):
     """Sums of `template` neighbours in a line: out[x] from columns[x] on."""
     size = out.size
     k = template % 6
     if k == 1 and template > 1:
-        first, a, b, c = columns[:size], columns[1 : 1 + size], columns[2 : 2 + size], columns[3 : 3 + size]
-        d, e, f = columns[4 : 4 + size], columns[5 : 5 + size], columns[6 : 6 + size]
         for x in range(size):
-            out[x] = first[x] + ((a[x] + b[x] + c[x]) + (d[x] + e[x] + f[x]))
+            out[x] = sum_of_seven(columns, x)
         k = 7
     elif k == 0:
         for x in range(size):

@@ -1,7 +1,8 @@
 """Zero-mean normalised cross-correlation at every pixel or nearly so, by sliding sums; lanes run along the pixels.
 
 For each shift the products of a strip of pixels are summed down the columns, one row added and one taken away at a
-time, then along the row: the cost hardly depends on the size of the window.
+time, then along the row: the cost hardly depends on the size of the window. A kernel loops over the shifts of a row by
+itself: to hand it arrays for each would cost as much as its sums.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, lean_kernel
-from xoffset._kernels.images.windows import sum_along
+from xoffset._kernels.images.windows import sum_along, sum_of_seven
 from xoffset._kernels.matching.surface import (
+    CLEAR_GAP,
     LOWEST,
+    NO_OTHER,
     NO_SCORE,
     ONE_VALUE,
+    OTHER,
     PEAK_FIELDS,
     PEAK_RADIUS,
     _is_contested,
     _judge_patch,
     _masked_line,
-    _read_other,
+    _take_other,
     _verdict_without_peak,
 )
 
@@ -29,45 +33,85 @@ STRIP = 256
 RESTART = 4
 # A column that is beyond all shifts.
 FAR = 2**30
+# Local maxima are marked a bit each, in words of so many bits.
+WORD = 32
+# The place of a bit in a word, by the remainder of its power of two: 2 is a primitive root of 37.
+PLACES = np.zeros(37, np.int64)
+PLACES[[2**place % 37 for place in range(WORD)]] = range(WORD)
+# Those are marked that come near the best score, a little more than `CLEAR_GAP` for what rounding takes.
+MARKED_GAP = 1.01 * CLEAR_GAP
 
 
 @lean_kernel
-def _add_products(first, second, line):
-    for x in range(line.size):
-        line[x] += first[x] * second[x]
+def _sum_down(first, second, rows, left, shift_y, there_x, is_fresh, lines, shifts, width):
+    """Products of both images summed down the columns (shift along x, pixel); `there_x`: column of the first shift.
 
-
-@lean_kernel
-def _slide_products(first, second, gone, gone_of_other, line):
-    for x in range(line.size):
-        line[x] += first[x] * second[x] - gone[x] * gone_of_other[x]
-
-
-@lean_kernel
-def _sum_down(first, second, rows, left, shift_y, there_x, is_fresh, line):
-    """Products of both images summed down the columns; `rows`: first of the windows, their side and step."""
+    `rows`: first of the windows, their side and step. `shifts` and `width` of `lines` are filled.
+    """
     y, template, step = rows
     if is_fresh:
-        for x in range(line.size):
-            line[x] = 0
+        for d in range(shifts):
+            for x in range(width):
+                lines[d, x] = 0
         for i in range(y, y + template):
-            _add_products(first[i, left:], second[i + shift_y, there_x:], line)
+            _add_products(first[i, left:], second[i + shift_y, there_x:], lines, shifts, width)
         return
     for i in range(y - step, y):
         below = i + template
         _slide_products(
-            first[below, left:], second[below + shift_y, there_x:], first[i, left:], second[i + shift_y, there_x:], line
-        )
+            first[below, left:], second[below + shift_y, there_x:], first[i, left:], second[i + shift_y, there_x:],
+            lines, shifts, width,
+        )  # fmt: skip
 
 
 @lean_kernel
-def _plain_line(sums, mean, inverse, totals, inverses, score):
-    """ZNCC of the templates of a row at one shift, as `vectors.plain_scores`."""
+def _add_products(first, second, lines, shifts, width):
+    for d in range(shifts):
+        for x in range(width):
+            lines[d, x] += first[x] * second[d + x]
+
+
+@lean_kernel
+def _slide_products(first, second, gone, gone_of_other, lines, shifts, width):
+    for d in range(shifts):
+        for x in range(width):
+            lines[d, x] += first[x] * second[d + x] - gone[x] * gone_of_other[d + x]
+
+
+@lean_kernel
+def _plain_row(lines, template, sums, mean, inverse, totals, inverses, score):
+    """ZNCC of the templates of a row at the shifts (shift along x, pixel) of a row, as `vectors.plain_scores`.
+
+    `lines`: sums down the columns; `totals` and `inverses` of the secondary at the first shift; `mean` has the width.
+    """
     mark, one = score.dtype.type(ONE_VALUE), score.dtype.type(1.0)
-    for x in range(score.size):
-        scale = inverses[x]
-        value = min((sums[x] - mean[x] * totals[x]) * (inverse[x] * scale), one)
-        score[x] = value if scale > 0 else mark
+    width = mean.size
+    for d in range(score.shape[0]):
+        line = lines[d]
+        if template == 7:  # the usual one, without a pass of its own
+            for x in range(width):
+                here = (mean[x], inverse[x], totals[d + x], inverses[d + x])
+                score[d, x] = _plain_score(sum_of_seven(line, x), here, one, mark)
+            continue
+        sum_along(line, template, sums[:width])
+        for x in range(width):
+            here = (mean[x], inverse[x], totals[d + x], inverses[d + x])
+            score[d, x] = _plain_score(sums[x], here, one, mark)
+
+
+@lean_kernel
+def _plain_score(products, of_windows, one, mark):
+    mean, inverse, total, scale = of_windows
+    return min((products - mean * total) * (inverse * scale), one) if scale > 0 else mark
+
+
+@lean_kernel
+def _masked_row(lines, template, sums, flat, floors, least_valid, width, score):
+    """As `_plain_row`, over the pixels valid in both windows; `lines` (kind, shift along x, pixel)."""
+    for d in range(score.shape[0]):
+        for kind in range(sums.shape[0]):
+            sum_along(lines[kind, d], template, sums[kind, :width])
+        _masked_line(sums, 0, flat[d:], floors, least_valid, score[d, :width])
 
 
 @lean_kernel
@@ -87,8 +131,8 @@ def _find_best(score, best, where):
 
 
 @lean_kernel
-def _find_second(score, where, rows, columns, near, high, second):
-    """Highest score outside of the peak of each node, in all and by shift along y; `where` (node,) are the peaks."""
+def _find_second(score, where, rows, columns, near, second):
+    """Highest score outside of the peak of each node; `where` (node,) are the peaks."""
     width = where.size
     first, last = np.int32(score.shape[0]), np.int32(-1)
     for k in range(width):
@@ -101,18 +145,13 @@ def _find_second(score, where, rows, columns, near, high, second):
         for k in range(width):
             near[k] = columns[k] if abs(rows[k] - row) <= PEAK_RADIUS else -FAR
         has_peaks = first <= i + PEAK_RADIUS and i <= last + PEAK_RADIUS
-        _find_high(score[i], near[:width], has_peaks, high[i])
-        most = high[i]
-        for k in range(width):
-            second[k] = most[k] if most[k] > second[k] else second[k]
+        _raise_to_highest(score[i], near[:width], has_peaks, second)
 
 
 @lean_kernel
-def _find_high(score, near, has_peaks, most):
-    """Highest score of each node in a row of shifts; with peaks outside of those, which are `near` a column (node,)."""
+def _raise_to_highest(score, near, has_peaks, most):
+    """Raise `most` to the highest score of each node in a row of shifts; with peaks outside of those, near a column."""
     lowest = score.dtype.type(LOWEST)
-    for k in range(near.size):
-        most[k] = lowest
     for d in range(score.shape[0]):
         line, column = score[d], np.int32(d)
         if not has_peaks:
@@ -125,7 +164,48 @@ def _find_high(score, near, has_peaks, most):
 
 
 @lean_kernel
-def _write_peak(score, k, row, column, high, best, second, out):
+def _mark_tops(score, best, tallest, tops):
+    """Local maxima that come near the best score of each node: of the shift (i, d) bit d % WORD of tops[i, d // WORD].
+
+    `tallest` (shift along x, node) is scratch.
+    """
+    height, width, _ = score.shape
+    gap = score.dtype.type(MARKED_GAP)
+    for i in range(height):
+        above, below = max(i - 1, 0), min(i + 1, height - 1)
+        for d in range(width):
+            for k in range(best.size):
+                tallest[d, k] = max(max(score[above, d, k], score[i, d, k]), score[below, d, k])
+        for d in range(width):
+            before, after, word, bit = max(d - 1, 0), min(d + 1, width - 1), d // WORD, np.uint32(1 << d % WORD)
+            if d % WORD == 0:
+                for k in range(best.size):
+                    tops[i, word, k] = 0
+            for k in range(best.size):
+                value = score[i, d, k]
+                is_top = value >= max(max(tallest[before, k], tallest[d, k]), tallest[after, k])
+                marked = bit if is_top & (value >= best[k] - gap) else np.uint32(0)
+                tops[i, word, k] |= marked
+
+
+@lean_kernel
+def _read_marked(score, tops, out):
+    """As `surface._read_other`, of a surface whose local maxima `tops` (shift, word) marks."""
+    height, width = score.shape
+    best = out.dtype.type(LOWEST)
+    out[OTHER] = NO_OTHER
+    out[OTHER + 1] = 0
+    for i in range(height):
+        for word in range(tops.shape[1]):
+            marks = np.int64(tops[i, word])
+            while marks > 0:
+                d = WORD * word + PLACES[(marks & -marks) % PLACES.size]
+                best = _take_other(score, height, width, i, d, best, out)
+                marks &= marks - 1
+
+
+@lean_kernel
+def _write_peak(score, k, row, column, tops, best, second, out):
     """Node k of `score` (shift, shift, node) as `surface._read_peak` would read the surface of that node."""
     height, width, _ = score.shape
     if best <= NO_SCORE:
@@ -141,7 +221,7 @@ def _write_peak(score, k, row, column, high, best, second, out):
         i, d = row + n // 3 - 1, column + n % 3 - 1
         out[4 + n] = score[i, d, k] if 0 <= i < height and 0 <= d < width else LOWEST
     if _is_contested(second, out):
-        _read_other(score[:, :, k], height, width, high[:, k], False, out)
+        _read_marked(score[:, :, k], tops[:, :, k], out)
     return _judge_patch(height, width, out)
 
 
@@ -155,10 +235,10 @@ def search_densely(images, nodes, search, out, flags):
     template, step = nodes.template, nodes.step
     shift_y, shift_x, shifts_y, shifts_x = search.box
     dtype = images.first.dtype
-    columns = np.empty((shifts_y * shifts_x, kinds, STRIP + template - 1), dtype)
-    score, high = np.empty((shifts_y, shifts_x, STRIP), dtype), np.empty((shifts_y, STRIP), dtype)
+    columns = np.empty((shifts_y, kinds, shifts_x, STRIP + template - 1), dtype)
+    score, tallest = np.empty((shifts_y, shifts_x, STRIP), dtype), np.empty((shifts_x, STRIP), dtype)
     sums, best = np.empty((kinds, STRIP), dtype), np.empty((3, STRIP), dtype)
-    where = np.empty((4, STRIP), np.int32)
+    where, tops = np.empty((4, STRIP), np.int32), np.empty((shifts_y, -(-shifts_x // WORD), STRIP), np.uint32)
     per_strip = max(STRIP // step, 1)
     period = max(RESTART * template // step, 1)
     for start in range(0, nodes.columns, per_strip):
@@ -169,26 +249,27 @@ def search_densely(images, nodes, search, out, flags):
             y = nodes.top + row * step
             is_fresh = row % period == 0 or step >= template
             _score_row(
-                images, search.box, (y, template, step), left, width, is_fresh, columns, sums, score, high, best, where,
+                images, search.box, (y, template, step), left, width, is_fresh, columns, sums, score, best, where,
             )  # fmt: skip
+            _mark_tops(score, best[0, :width], tallest, tops)  # fmt: skip
             for k in range(nodes_here):
                 if search.wanted[row, start + k]:
                     x = k * step
                     peak = out[0, row, start + k]
                     flags[0, row, start + k] |= _write_peak(
-                        score, x, where[1, x], where[2, x], high, best[0, x], best[1, x], peak
+                        score, x, where[1, x], where[2, x], tops, best[0, x], best[1, x], peak
                     )
                     peak[0] += shift_y
                     peak[1] += shift_x
 
 
 @lean_kernel
-def _score_row(images, box, rows, left, width, is_fresh, columns, sums, score, high, best, where):
+def _score_row(images, box, rows, left, width, is_fresh, columns, sums, score, best, where):
     """Scores (shift, shift, pixel) of a row of windows, and their peaks.
 
-    `columns` (shift, kind, pixel) are the sums down the columns of the row before; `high` (shift, pixel) is filled with
-    the highest score of each shift along y that is not of the peak, `best` (3, pixel) with the highest score and the
-    highest outside of its peak, `where` (4, pixel) with the shift of the former, its row and its column.
+    `columns` (shift, kind, shift, pixel) are the sums down the columns of the row before; `best` (3, pixel) is filled
+    with the highest score and the highest outside of its peak, `where` (4, pixel) with the shift of the former, its row
+    and its column.
     """
     shift_y, shift_x, shifts_y, shifts_x = box
     y, template, _ = rows
@@ -198,24 +279,26 @@ def _score_row(images, box, rows, left, width, is_fresh, columns, sums, score, h
         totals = images.statistics[0, 0, y, left:]
         for x in range(width):
             mean[x] = totals[x] / pixels
-    for s in range(shifts_y * shifts_x):
-        down, there_x = shift_y + s // shifts_x, left + shift_x + s % shifts_x
+    there_x = left + shift_x
+    for i in range(shifts_y):
+        there_y = y + shift_y + i
         for kind in range(kinds):
-            line = columns[s, kind, : width + template - 1]
-            _sum_down(images.first[kind], images.second[kind], rows, left, down, there_x, is_fresh, line)
-            sum_along(line, template, sums[kind, :width])
-        found = score[s // shifts_x, s % shifts_x, :width]
+            _sum_down(
+                images.first[kind], images.second[kind], rows, left, shift_y + i, there_x, is_fresh, columns[i, kind],
+                shifts_x, width + template - 1,
+            )  # fmt: skip
         if kinds == 1:
-            _plain_line(
-                sums[0], mean, images.statistics[0, 1, y, left:], images.statistics_of_other[0, 0, y + down, there_x:],
-                images.statistics_of_other[0, 1, y + down, there_x:], found,
+            _plain_row(
+                columns[i, 0], template, sums[0], mean, images.statistics[0, 1, y, left:],
+                images.statistics_of_other[0, 0, there_y, there_x:],
+                images.statistics_of_other[0, 1, there_y, there_x:], score[i],
             )  # fmt: skip
         else:
-            flat = images.flat_of_other[0, y + down, there_x : there_x + width]
-            _masked_line(sums, 0, flat, images.floors, images.least_valid[0], found)
+            flat = images.flat_of_other[0, there_y, there_x:]
+            _masked_row(columns[i], template, sums, flat, images.floors, images.least_valid[0], width, score[i])
     _find_best(score, best[0, :width], where[0, :width])
     # templates that hold one value only
     for x in range(width):
         is_flat = images.statistics[0, 1, y, left + x] <= 0 if kinds == 1 else images.flat[0, y, left + x] != 0
         best[0, x] = score.dtype.type(ONE_VALUE) if is_flat else best[0, x]
-    _find_second(score, where[0, :width], where[1], where[2], where[3], high, best[1, :width])
+    _find_second(score, where[0, :width], where[1], where[2], where[3], best[1, :width])

@@ -132,7 +132,7 @@ def _read_peak(score, height, width, out):
         i, d = row + k // 3 - 1, column + k % 3 - 1
         out[4 + k] = score[i, d] if 0 <= i < height and 0 <= d < width else LOWEST
     if _is_contested(second, out):
-        _read_other(score, height, width, high[:width], True, out)
+        _read_other(score, height, width, high, out)
     return _judge_patch(height, width, out)
 
 
@@ -146,42 +146,54 @@ def _is_contested(second, out):
 
 
 @lean_kernel
-def _read_other(score, height, width, high, is_by_column, out):
+def _read_other(score, height, width, high, out):
     """Highest local maximum more than PEAK_RADIUS from the peak `out`, into its last two fields.
 
-    `high` is the highest so far away of each column, or of each row. The flank of a wide peak is none. At the rim of
-    the surface, where a maximum may go on beyond it, its top is extrapolated with the curvature of the peak.
+    `high` is the highest so far away of each column. The flank of a wide peak is none.
     """
-    row, column = int(out[0]), int(out[1])
-    bend_y, bend_x = _bend(out[5], out[2], out[11]), _bend(out[7], out[2], out[9])
     least = out[2] - CLEAR_GAP
     best = out.dtype.type(LOWEST)
     out[OTHER] = NO_OTHER
     out[OTHER + 1] = 0
-    for line in range(high.size):
-        if high[line] < least:
+    for d in range(width):
+        if high[d] < least:
             continue
-        for place in range(height if is_by_column else width):
-            i, d = (place, line) if is_by_column else (line, place)
+        for i in range(height):
             value = score[i, d]
-            if value < least or value <= NO_SCORE or (abs(i - row) <= PEAK_RADIUS and abs(d - column) <= PEAK_RADIUS):
+            if value < least:
                 continue
             is_top = True
             for m in range(max(i - 1, 0), min(i + 2, height)):
                 for n in range(max(d - 1, 0), min(d + 2, width)):
                     is_top &= score[m, n] <= value
-            if not is_top:
-                continue
-            rise = _rise(
-                score[i - 1, d] if i > 0 else LOWEST, value, score[i + 1, d] if i + 1 < height else LOWEST, bend_y
-            )
-            rise += _rise(
-                score[i, d - 1] if d > 0 else LOWEST, value, score[i, d + 1] if d + 1 < width else LOWEST, bend_x
-            )
-            if value + rise > best:
-                best = value + rise
-                out[OTHER] = value
-                out[OTHER + 1] = rise
+            if is_top:
+                best = _take_other(score, height, width, i, d, best, out)
+
+
+@lean_kernel
+def _take_other(score, height, width, i, d, best, out):
+    """Take a local maximum into the last two fields of the peak `out` if it is another peak and higher than `best`.
+
+    Returns the highest. At the rim of the surface, where a maximum may go on beyond it, its top is extrapolated with
+    the curvature of the peak.
+    """
+    value = score[i, d]
+    is_near = abs(i - int(out[0])) <= PEAK_RADIUS and abs(d - int(out[1])) <= PEAK_RADIUS
+    if is_near or value <= NO_SCORE or value < out[2] - CLEAR_GAP:
+        return best
+    rise = _rise(
+        score[i - 1, d] if i > 0 else LOWEST, value, score[i + 1, d] if i + 1 < height else LOWEST,
+        _bend(out[5], out[2], out[11]),
+    )  # fmt: skip
+    rise += _rise(
+        score[i, d - 1] if d > 0 else LOWEST, value, score[i, d + 1] if d + 1 < width else LOWEST,
+        _bend(out[7], out[2], out[9]),
+    )  # fmt: skip
+    if value + rise <= best:
+        return best
+    out[OTHER] = value
+    out[OTHER + 1] = rise
+    return out.dtype.type(value + rise)
 
 
 @lean_kernel
