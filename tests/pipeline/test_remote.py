@@ -64,8 +64,8 @@ def here(scenes, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rate(here):
-    """A few variables of a product, since each of them costs a service many requests."""
-    return here["velocity"][["vx", "vy", "flags"]]
+    """As few variables as make a product, since each of them costs a service many requests."""
+    return here["velocity"][["vx", "vy", "sigma_vx", "sigma_vy", "flags"]]
 
 
 @pytest.fixture(scope="module")
