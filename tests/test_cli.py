@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -199,9 +200,9 @@ def quick(monkeypatch):
 @pytest.mark.parametrize("kind", ["folder", "pattern"])
 def test_run_takes_a_folder_or_a_pattern(run, files, tmp_path, kind):
     source = files[0].parent if kind == "folder" else files[0].parent / "ortho_*.tif"
-    result = call("run", source, "-o", tmp_path, "--date", "ortho_%Y%m%d", *WINDOWS)
+    result = call("run", source, "-o", tmp_path, "--date", "ortho_%Y%m%d", "--tiles", ":", *WINDOWS)
     assert result.exit_code == 0, result.output
-    xr.testing.assert_equal(*(xoffset.open_result(out / "velocity.zarr") for out in (tmp_path, run[1])))
+    xr.testing.assert_equal(*(xoffset.open_result(out / "matches.zarr") for out in (tmp_path, run[1])))
 
 
 @pytest.mark.usefixtures("quick")
@@ -229,9 +230,10 @@ def test_run_takes_products_of_one_tile_and_orbit(tmp_path):
             safe_products.write(tmp_path, date=date, orbit=orbit, tile=tile, pixels={"B04": pixels}, corner=(6e5, 5e6))
     scenes, out = tmp_path / "*.SAFE", tmp_path / "out"
     assert "orbit=" in call("run", scenes, "-o", out, "--band", "B04", *WINDOWS).output
-    result = call("run", scenes, "-o", out, "--band", "B04", "--tile", "31TGK", "--orbit", 65, *WINDOWS)
+    chosen = ["--band", "B04", "--tile", "31TGK", "--orbit", 65, "--tiles", ":"]
+    result = call("run", scenes, "-o", out, *chosen, *WINDOWS)
     assert result.exit_code == 0, result.output
-    shifts = xoffset.open_result(out / "shifts.zarr")
+    shifts = xoffset.open_result(out / "matches.zarr")
     assert shifts.reference.values.astype("M8[D]").astype(str).tolist() == ["2021-07-17"]
     assert float(abs(shifts.dx).max()) < 0.1  # the same pixels twice
 
@@ -326,7 +328,8 @@ def test_run_warns_of_groups_of_dates_that_no_pair_connects(files, tmp_path):
     dates = ["2020-01-01", "2020-01-05", "2021-01-01", "2021-01-05"]
     for date, path in zip(dates, [*files, files[0]], strict=True):
         (tmp_path / f"a_{date}.tif").write_bytes(path.read_bytes())
-    result = call("run", tmp_path, "-o", tmp_path / "out", "--date", "a_%Y-%m-%d", "--max-baseline", "30D", *WINDOWS)
+    chosen = ["--date", "a_%Y-%m-%d", "--max-baseline", "30D", "--tiles", ":"]
+    result = call("run", tmp_path, "-o", tmp_path / "out", *chosen, *WINDOWS)
     assert result.exit_code == 0, result.output
     assert "Warning: no pair connects the 2 groups of dates" in result.output
     assert "Raise --max-gap or --max-baseline" in result.output
@@ -368,23 +371,25 @@ def test_run_overwrites_when_asked_and_only_its_own(files, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_refused_run_keeps_the_earlier_results(files, tmp_path):
-    arguments = ["run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", "--overwrite"]
-    assert call(*arguments, *WINDOWS).exit_code == 0
+def test_a_refused_run_keeps_the_earlier_results(run, files, tmp_path):
+    out = shutil.copytree(run[1], tmp_path / "out")
+    arguments = ["run", *files, "-o", out, "--date", "ortho_%Y%m%d", "--overwrite"]
     assert call(*arguments, "--template", 200).exit_code == 1
-    assert contents(tmp_path) == RESULTS
+    assert contents(out) == contents(run[1])
 
 
 @pytest.mark.usefixtures("quick")
-def test_run_says_why_there_are_no_maps(files, tmp_path, monkeypatch):
+def test_run_says_why_there_are_no_maps(run, files, tmp_path, monkeypatch):
+    # a run that has ended, which draws its maps again
+    out = shutil.copytree(run[1], tmp_path / "out", ignore=shutil.ignore_patterns("maps"))
     find = importlib.util.find_spec
     monkeypatch.setattr(
         cli.importlib.util, "find_spec", lambda name, *rest: None if name == "matplotlib" else find(name, *rest)
     )
-    result = call("run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", *WINDOWS)
+    result = call("run", *files, "-o", out, "--date", "ortho_%Y%m%d", *WINDOWS)
     assert result.exit_code == 0, result.output
     assert "no maps: they need matplotlib, pip install 'xoffset[plot]'" in result.output
-    assert contents(tmp_path) == sorted(set(RESULTS) - {"maps"})
+    assert contents(out) == sorted(set(RESULTS) - {"maps"})
 
 
 # -------------------------------------------------------------------------------------------------------------- errors

@@ -72,11 +72,16 @@ class Forked:
     def end(self, seconds=300):
         """Exit status, and what it printed since, on its two streams; waits for its end."""
         self.process.join(seconds)
-        assert self.process.exitcode is not None, "it does not end"
+        is_ended = self.process.exitcode is not None
+        if not is_ended:
+            # nothing of it is left for the tests that follow
+            self.process.kill()
+            self.process.join()
         found = self.process.exitcode, self.out.read(), self.err.read()
         for each in (self.out, self.err, *(read for read, _ in self.ends)):
             each.close()
         self.process.close()
+        assert is_ended, f"it does not end: {found[1:]}"
         return found
 
 
@@ -100,5 +105,7 @@ def _execute(code, arguments, environment, out, err):
         os.dup2(connection.fileno(), k)
         connection.close()
     os.environ.update(environment)
+    # what a shell begins in the background, such as the tests, ignores it, and so would all that it begins
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["-c", *arguments]
     exec(compile(code, "<forked>", "exec"), {"__name__": "__main__"})

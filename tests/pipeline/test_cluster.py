@@ -79,7 +79,8 @@ def write_images(folder, images, ending="", dtype="float32"):
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    stack, _ = synthetic.stack((240, 1060), dates=DATES, field="constant", velocity=15.0, nodata=0.01)
+    # as wide as two tiles, which workers in other processes have as they are
+    stack, _ = synthetic.stack((96, 1060), dates=DATES, field="constant", velocity=15.0, nodata=0.01)
     return write_images(tmp_path_factory.mktemp("scenes") / "images", stack)
 
 
@@ -365,7 +366,9 @@ def test_tasks_carry_no_images_nor_masks(near, tmp_path):
 
 def test_masks_and_images_travel_through_a_store(near, scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(tiles, "LARGEST_CARRIED", 1000)
-    stack = xoffset.open_stack(scenes)
+    monkeypatch.setattr("xoffset._arrays.lattice.TILE", 64)
+    monkeypatch.setattr("xoffset._blocks.tiles.WINDOW", 64)
+    stack = xoffset.open_stack(scenes)[..., :160]
     layers = xr.where(stack > float(stack.quantile(0.1)), 5, 9)
     masks = write_images(tmp_path / "masks", layers, "_SCL", "uint8")
     options = {"mask": str(masks / "*.tif"), **CHANGES}
@@ -375,7 +378,7 @@ def test_masks_and_images_travel_through_a_store(near, scenes, tmp_path, monkeyp
         there.append((tmp_path / "there" / folder.INPUTS).exists())
 
     with dask.config.set(scheduler="threads"):
-        expected = xoffset.run("generic", stack, tmp_path / "here", **options)["matches"].compute()
+        expected = xoffset.run("generic", stack, tmp_path / "here", tiles=":", **options)["matches"].compute()
     found = xoffset.run("generic", stack, tmp_path / "there", progress=look, **options)["matches"]
     xr.testing.assert_identical(found.compute(), expected)
     assert there[0]

@@ -63,6 +63,12 @@ def here(scenes, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def rate(here):
+    """As few variables as make a product, since each of them costs a service many requests."""
+    return here["velocity"][["vx", "vy", "sigma_vx", "sigma_vy", "flags"]]
+
+
+@pytest.fixture(scope="module")
 def service():
     """A service of objects on this machine, and the keys for it where libraries look for them."""
     moto = pytest.importorskip("moto.server")
@@ -153,8 +159,7 @@ def test_parts_share_a_store(here, memory, scenes):
     xr.testing.assert_identical(found["matches"].compute(), here["matches"])
 
 
-def test_a_product_is_written_and_mended(here, address):
-    rate = here["velocity"]
+def test_a_product_is_written_and_mended(rate, address):
     lazy = rate.chunk(y=10, x=10)
     xr.testing.assert_identical(xoffset.to_zarr(lazy, address).compute(), rate)
     with pytest.raises(FileExistsError, match="Pass resume=True"):
@@ -171,9 +176,8 @@ def test_a_product_is_written_and_mended(here, address):
         xoffset.to_zarr(lazy, address, resume=True)
 
 
-def test_a_writer_that_was_killed_while_it_began_is_followed_by_the_next(here, address, monkeypatch):
+def test_a_writer_that_was_killed_while_it_began_is_followed_by_the_next(rate, address, monkeypatch):
     """Before the last object beside the tiles, which tells what it is made of."""
-    rate = here["velocity"]
     more = rate.assign(more=rate.vx)
     with monkeypatch.context() as patch:
         patch.setattr("xoffset.pipeline.places.Remote.create", lambda place, text: 1 / 0)
@@ -182,9 +186,9 @@ def test_a_writer_that_was_killed_while_it_began_is_followed_by_the_next(here, a
     xr.testing.assert_identical(xoffset.to_zarr(rate, address, resume=True).compute(), rate)
 
 
-def test_parts_that_begin_at_once_share_a_store_of_a_service(here, address):
+def test_parts_that_begin_at_once_share_a_store_of_a_service(rate, address):
     """The second one sends what the first has sent, and leaves what it says."""
-    lazy = here["velocity"].chunk(y=5, x=5)
+    lazy = rate.chunk(y=5, x=5)
     place = places.as_place(address, "run")
     laid = store.tiles_of(lazy, place)
     for k in range(2):
@@ -238,11 +242,11 @@ def test_the_service_decides_who_is_first(address):
     assert len(first) == 1
 
 
-def test_locks_of_processes_that_have_ended_are_taken_over(here, address, caplog):
+def test_locks_of_processes_that_have_ended_are_taken_over(rate, address, caplog):
     place = places.as_place(address, "run")
     held = {"host": socket.gethostname(), "process": 2**22 + 1, "began": "long ago"}
     place.with_name(f"{place.name}.lock").create(json.dumps(held))
-    xoffset.to_zarr(here["velocity"], address)
+    xoffset.to_zarr(rate, address)
     assert "has ended" in caplog.text
     assert not place.with_name(f"{place.name}.lock").exists()
 
@@ -308,7 +312,9 @@ def test_images_of_a_bucket(images, scenes, pattern):
         xoffset.open_stack(f"{images}/b_*.tif")
 
 
-def test_a_run_from_a_bucket_to_a_bucket(images, here, service, scenes):
+def test_a_run_from_a_bucket_to_a_bucket(images, here, service, scenes, monkeypatch):
+    # a few tiles, each of which costs a service many requests
+    monkeypatch.setattr("xoffset._blocks.tiles.WINDOW", 128)
     out = f"{BUCKET}/run"
     found = xoffset.run("generic", f"{images}/*.tif", out, **CHANGES)
     for name, each in found.items():

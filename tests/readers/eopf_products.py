@@ -4,7 +4,13 @@ Layout and attributes are those of the products that EOPF-CPM 2.5.6 (Zarr 2) and
 are smaller.
 """
 
+import atexit
+import functools
+import hashlib
 import json
+import pickle
+import shutil
+import tempfile
 import warnings
 import zipfile
 from pathlib import Path
@@ -82,7 +88,33 @@ def product(name=NAME, *, seed=0, offset=-0.1, shift=(0, 0)):
 def write(folder, content=None, *, zarr_format=2, is_zipped=False, is_consolidated=True, chunk=60, upper=False):
     """Write a product as NAME.zarr in a folder, or NAME.zarr.zip; its path."""
     content = content or product()
-    path = Path(folder, f"{content.name}.zarr")
+    options = {"zarr_format": zarr_format, "is_consolidated": is_consolidated, "chunk": chunk, "upper": upper}
+    key = hashlib.sha256(pickle.dumps((content, options, is_zipped))).hexdigest()
+    before = _written() / key / f"{content.name}.zarr"
+    if not before.parent.exists():
+        _write_new(before, content, **options)
+        if is_zipped:
+            _pack(before)
+    path = Path(folder, before.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if is_zipped:
+        packed = path.with_name(f"{path.name}.zip")
+        shutil.copyfile(before.with_name(packed.name), packed)
+        return str(packed)
+    shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(before, path, copy_function=shutil.copyfile)
+    return str(path)
+
+
+@functools.cache
+def _written():
+    """Folder of all that this process has written: to copy it costs a tenth."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _write_new(path, content, *, zarr_format, is_consolidated, chunk, upper):
     with warnings.catch_warnings():
         # strings and summaries are no part of the specification of Zarr 3 yet
         warnings.simplefilter("ignore")
@@ -93,15 +125,14 @@ def write(folder, content=None, *, zarr_format=2, is_zipped=False, is_consolidat
         _write_masks(root, content, chunk, upper)
         if is_consolidated:
             zarr.consolidate_metadata(str(path), zarr_format=zarr_format)
-    if not is_zipped:
-        return str(path)
-    packed = path.with_name(path.name + ".zip")
-    with zipfile.ZipFile(packed, "w") as archive:
+
+
+def _pack(path):
+    """Put a product into an archive beside it."""
+    with zipfile.ZipFile(path.with_name(f"{path.name}.zip"), "w") as archive:
         for file in sorted(path.rglob("*")):
             if file.is_file():
                 archive.write(file, file.relative_to(path).as_posix())
-                file.unlink()
-    return str(packed)
 
 
 def attributes(content, zarr_format):

@@ -20,7 +20,7 @@ WITHOUT_RESULT = {"warmup", "info", "estimate_run", "explore", "report", "Matche
 
 @pytest.fixture(scope="module")
 def results():
-    return digests.results()
+    return digests.results(TABLE)
 
 
 @pytest.mark.parametrize("name", sorted(digests.CALLS))
