@@ -135,8 +135,7 @@ def carry(is_home: np.ndarray, *fields: np.ndarray, nuisance: Nuisance) -> np.nd
     layers = carried(len(functions))
     out = np.empty((layers.count, *displacement[0].shape[1:]), displacement[0].dtype)
     parts, centred = layers.split(out), functions - functions.mean(axis=0)
-    lever = nuisance.times - nuisance.times.mean()
-    slope = (lever[:, np.newaxis] * functions).sum(axis=0) / (lever * lever).sum()
+    slope = slopes(functions, nuisance.times)
     weight = is_home.sum(axis=0)
     for axis, name in enumerate(("dx", "dy")):
         removed = combined(functions, values[axis * count :][:count])
@@ -152,6 +151,23 @@ def carry(is_home: np.ndarray, *fields: np.ndarray, nuisance: Nuisance) -> np.nd
         more = combined(_products(slope[np.newaxis]), entries)[0]
         parts[f"sigma_drift_{name}"][:] = np.sqrt(drift[axis][0].astype(np.float64) ** 2 + more)
     return out
+
+
+def slopes(functions: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Slopes (term,) of lines through functions (date, term), per unit of the times (date,)."""
+    lever = times - times.mean()
+    return np.asarray((lever[:, np.newaxis] * functions).sum(axis=0) / (lever * lever).sum())
+
+
+def growth(functions: np.ndarray, times: np.ndarray) -> float:
+    """By what the standard error of a velocity grows if functions (date, term) are fitted beside it.
+
+    Of dates (date,) with white noise, and a free level; infinite where they are not told apart.
+    """
+    lever, centred = times - times.mean(), functions - functions.mean(axis=0)
+    alone = lever - centred @ np.linalg.lstsq(centred, lever, rcond=None)[0]
+    share = (alone @ alone) / (lever @ lever)
+    return float(1.0 / np.sqrt(share)) if share > _ALIKE else float("inf")
 
 
 def _at(root: np.ndarray, values: np.ndarray, of_home: np.ndarray) -> np.ndarray:
