@@ -10,6 +10,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.networks import nuisance, terms
+from xoffset._arrays.networks.observations import Observations
 from xoffset.model import checks
 from xoffset.model import sun as sunlight
 from xoffset.model.dates import in_years
@@ -39,7 +40,7 @@ def sun_term(network: xr.Dataset, *, sun: xr.DataArray | xr.Dataset, max_growth:
     sun
         Stack, or Dataset, with `sun_azimuth` and `sun_elevation` on (time) [degree]. That these lack is no error.
     max_growth
-        Largest factor by which the standard error of a velocity may grow.
+        Largest factor by which the standard error of a velocity may grow, 1 or more.
 
     Returns
     -------
@@ -47,11 +48,12 @@ def sun_term(network: xr.Dataset, *, sun: xr.DataArray | xr.Dataset, max_growth:
         `sun_azimuth` and `sun_elevation` (time) [degree] of the dates of the network, to be passed on as ``sun=``. None
         where these are unknown, where the dates do not tell light from motion, or where the factor is larger.
     growth : float
-        Factor by which the standard error of a velocity grows with the term, at least 1: that of a line through all
-        dates, whose noise is white. Infinite if they tell nothing, NaN where the sun is unknown.
+        Factor by which the standard error of a velocity grows with the term: of one that `velocity` fits to these
+        pairs, all alike, whose noise is that of their dates. Infinite if they tell nothing, NaN where the sun is
+        unknown.
     drift : float
-        How far the velocity is off without the term [m yr-1], for each metre that what casts the shadows is high. NaN
-        where the sun is unknown.
+        How far such a velocity is off without the term [m yr-1], for each metre that what casts the shadows is high.
+        NaN where the sun is unknown.
     why : str
         Why there is no sun, in a sentence; empty where there is.
 
@@ -62,10 +64,12 @@ def sun_term(network: xr.Dataset, *, sun: xr.DataArray | xr.Dataset, max_growth:
 
     Notes
     -----
-    With t the times, s the sun as of `invert`, both less their mean, and t' what is left of t after a fit by s, the
-    factor is |t| / |t'|, and the drift the length of Σ t·s / Σ t². Of dates drawn by lot over a year and more, at
-    latitudes of 10, 46 and 65 degrees, the factor is 1.0 to 2.9, and near 1 from three years on. Over half a year, in
-    which the sun goes one way as the ground does, it is 2 to 10.
+    With Δt the baselines of the pairs, and Δs the change of the sun as of `invert`, the drift is the length of
+    Σ Δt·Δs / Σ Δt². Each date adds to the variance of a velocity what the levers of its pairs add up to, squared:
+    those of Δt without the term, with it those of what is left of Δt after a fit by Δs. Of dates drawn by lot at
+    latitudes of 10, 46 and 60 degrees, each with its four shortest pairs of 10 to 730 days and more, the factor is
+    0.9 to 1.9 over a year and a half and more, up to 3.8 over one year, and 2 to 9 over half a year, in which the sun
+    goes one way, as the ground does. Below 1 it is where pairs of one season hold more noise than they need to.
 
     Examples
     --------
@@ -82,13 +86,14 @@ def sun_term(network: xr.Dataset, *, sun: xr.DataArray | xr.Dataset, max_growth:
     limit = _options.as_positive(max_growth, "max_growth", _CALLER, unit="1", example=3.0)
     if limit < 1.0:
         raise ValueError(f"{_CALLER}() needs max_growth of at least 1; got {limit:g}. Pass one such as 3.0.")
-    _, epochs, _ = checks.sorted_pairs(network)
+    _, epochs, ends = checks.sorted_pairs(network)
+    ends = Observations.of(ends).ends
     try:
         angles = sunlight.angles_of(sun, epochs, "sun", _CALLER)
     except ValueError as error:
         return SunTerm(None, math.nan, math.nan, str(error))
     slants, times = sunlight.slants(angles), in_years(epochs - epochs[0])
-    growth, drift = nuisance.growth(slants, times), math.hypot(*nuisance.slopes(slants, times))
+    growth, drift = nuisance.growth(slants, times, ends), math.hypot(*nuisance.drift(slants, times, ends))
     why = _why_not(slants, terms.slow(epochs), growth, limit)
     if why:
         return SunTerm(None, growth, drift, f"{why} Without it, velocities are off by {drift:.2g} m yr-1 for each "
