@@ -75,7 +75,7 @@ def test_intervals_of_the_recipe_hold_where_shadows_move():
     # motion is steady: what follows the shadows looks like changes
     share = [float((found[name]["onset"].n_changes > 0).mean()) for name in ("auto", "none")]
     assert share[0] < 0.05
-    assert share[1] > 0.9
+    assert share[1] > 0.7
     years = (found["auto"]["series"].time - DATES[0]) / DAY / 365.25
     ends = found["auto"]["series"].dx.isel(time=-1) - found["auto"]["series"].dx.isel(time=0)
     assert float(ends.mean()) == pytest.approx(RATE * float(years[-1]), abs=0.3)
