@@ -156,8 +156,7 @@ def decompose(
     fields = fields_of(fitted, {"v": "v{}"} | ({"a": "a{}"} if "a" in terms else {}))
     for name in seasons:
         fields |= _season_fields(fitted, name)
-    fields |= {} if sun is None else fields_of(fitted, {name: name + "_d{}" for name in SUN})
-    fields |= sun_condition(given, {name: terms[name] for name in asked})
+    fields |= {} if sun is None else _sun_fields(given, fitted, {name: terms[name] for name in asked})
     coords: dict[Hashable, Any] = {}
     fields |= _list_fields(fitted, "step", len(dates), coords, np.array(dates, "datetime64[us]"))
     for name, entries in decays.items():
@@ -179,6 +178,11 @@ def decompose(
     result = products.product(fields, variables.DECOMPOSITION, like=given.data, step=step, coords=coords)
     result.attrs["epoch"] = str(moment)
     return result
+
+
+def _sun_fields(given: regression.Source, fitted: Fit, terms: dict[str, np.ndarray]) -> Fields:
+    """What moves with the sun, and how well the dates tell it from a cycle of a year."""
+    return fields_of(fitted, {name: name + "_d{}" for name in SUN}) | sun_condition(given, terms)
 
 
 def _season_fields(fitted: Fit, name: str) -> Fields:
