@@ -27,6 +27,7 @@ def without_a_page(monkeypatch):
     monkeypatch.setattr(running, "report", lambda folder: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_that_is_stopped_again_and_again_ends_like_one_that_was_not(name, tmp_path, monkeypatch):
     dates, options = RUNS[name]
