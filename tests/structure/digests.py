@@ -547,7 +547,7 @@ NETWORKS: dict[str, Call] = {
         images().assign_coords(relative_orbit=("time", [8, 108, 8, 108, 8, 108])), same_orbit=True
     ),
     "pair": lambda: xoffset.pair(shifts(), "2020-02-10", "2020-05-10"),
-    "sun_term": lambda: xoffset.sun_term(yearly(), sun=lit()),
+    "sun_term": lambda: xoffset.sun_term(yearly(), sun=lit())[:3],
     "plan": lambda: xoffset.plan(images(), v_max=60.0),
     "plan event": lambda: xoffset.plan(images(), event="2020-04-01", displacement=30.0),
     "plan slow": lambda: xoffset.plan(images(), v_max=100.0, v_min=20.0, precision=0.2, max_search=6),
