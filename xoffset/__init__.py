@@ -55,6 +55,7 @@ from xoffset.network.one_a_year import one_a_year
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
+from xoffset.network.sun_term import sun_term
 from xoffset.pipeline.estimate_run import estimate_run
 from xoffset.pipeline.run import run
 from xoffset.pipeline.to_zarr import to_zarr
@@ -161,6 +162,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "search_range",
     "stable_statistics",
     "strain",
+    "sun_term",
     "synthetic",
     "thinning_bias",
     "tio_smoothness",

@@ -44,6 +44,7 @@ from xoffset.network.one_a_year import one_a_year
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
+from xoffset.network.sun_term import sun_term
 from xoffset.pipeline.to_zarr import to_zarr
 from xoffset.readers.crop import crop
 from xoffset.report.explore import explore
@@ -121,6 +122,7 @@ class ProductAccessor(Accessor):
 
     diagnose = method(diagnose, "network", "shifts", "map")
     pair = method(pair, "network", "shifts", "map")
+    sun_term = method(sun_term, "network", "shifts")
     tio_smoothness = method(tio_smoothness, "network", "shifts")
     screen = method(screen, "shifts")
     losses = method(losses, "shifts")

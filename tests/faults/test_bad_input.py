@@ -164,10 +164,16 @@ def sunlit(o, changes):
     return xoffset.light(**({"shifts": o.shifts, "dem": map_of(o), "sun": sun_of(o)} | changes))
 
 
+def lit_network(o, changes):
+    """Whether the dates of the shifts bear the sun."""
+    return xoffset.sun_term(**({"network": o.shifts, "sun": sun_of(o)} | changes))
+
+
 # each of the functions that are told the sun of the shifts
 LIT = {
     "invert": lambda o, sun: xoffset.invert(o.shifts, sun=sun),
     "decompose": lambda o, sun: xoffset.decompose(o.shifts, sun=sun),
+    "velocity": lambda o, sun: xoffset.velocity(o.shifts, sun=sun),
     "light": lambda o, sun: sunlit(o, {"sun": sun}),
 }
 
@@ -1166,6 +1172,16 @@ CASES = [
             ("maps", lambda o: sun_of(o).expand_dims(x=2), ValueError, r"the mean over y and x"),
             ("units", lambda o: sun_in_metres(o), ValueError, r"in degree; got"),
             ("no units", lambda o: sun_in_radians(o), ValueError, r"like radians: azimuth 2.6, elev.*units='degree'"),
+        )
+    ),
+    *(
+        (f"sun_term: {what}", partial(lambda c, o: lit_network(o, c(o)), choose), error, advice)
+        for what, choose, error, advice in (
+            ("stack", lambda o: {"network": o.stack}, TypeError, r"needs a Dataset with dim 'pair'.*See pairs"),
+            ("series", lambda o: {"network": o.series}, ValueError, r"Make a network with"),
+            ("array", lambda o: {"sun": np.ones(3)}, TypeError, r"Pass the stack that was matched"),
+            ("less than one", lambda o: {"max_growth": 0.5}, ValueError, r"max_growth of at least 1; got 0.5\. Pass"),
+            ("text", lambda o: {"max_growth": "3"}, ValueError, r"above 0 as max_growth \[1\]; got '3'"),
         )
     ),
     ("invert: sun of few dates", lambda o: LIT["invert"](o, sun_of(o)), ValueError, r"7 dates.*pairs\(max_season_gap"),

@@ -137,6 +137,7 @@ KINDS = {
     "map": xoffset.quality,
 }
 OPTIONS = {
+    "sun_term": {"sun": xr.Dataset(coords={"time": []})},
     "screen": {"neighbourhood": False}, "coseismic": {"date": "2020-05-01"}, "rereference": {"reference": DATES[1]},
     "resample": {"dates": "30D"}, "pair": {"reference": DATES[0], "secondary": DATES[1]},
 }  # fmt: skip

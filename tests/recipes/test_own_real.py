@@ -31,6 +31,21 @@ def test_the_rock_glacier_moves_as_is_known(data_folder: Path) -> None:
         assert float(length.quantile(0.99)) == pytest.approx(pixels, rel=0.2), first
 
 
+def test_windows_are_tuned_on_real_ground(data_folder: Path) -> None:
+    """Kaiserberg: larger windows scatter less, and lose a strip that moves; the choice is between the two."""
+    place = data_folder / "kaiserberg_rock_glacier"
+    stack = xoffset.open_stack([place / f"ortho_{year}.tif" for year in (2020, 2023)], date="ortho_%Y")
+    stable = xoffset.masking.stable_ground(stack, polygons=place / "stable_area.geojson")
+    told = {"windows": (16, 32, 64), "prefilters": ("bandpass",), "motions": (0.2,), "tiles": 1, "pairs_of_each": 1}
+    tuned = Landslide(max_velocity=2.0).tune(stack, stable, **told)
+    table = tuned.table
+    assert (np.diff(table.spread) < 0.0).all()
+    assert (np.diff(table.found) < 0.0).all()
+    assert float(table.retention.min()) > 0.9
+    assert tuned.recipe.window in ((16,), (32,))
+    assert float(table.error.min()) == float(table.error[table.is_chosen.values].item()) < 0.05
+
+
 def test_ice_of_perito_moreno_moves_as_is_known(data_folder: Path) -> None:
     """95th percentile of two pairs, px; nothing but ice is in the images, and no ground is told."""
     place = data_folder / "perito_moreno_s2"

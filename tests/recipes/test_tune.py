@@ -133,6 +133,10 @@ def test_bands_are_tried(tmp_path):
     ("changes", "error", "advice"),
     [
         ({"windows": ()}, TypeError, r"needs a list as windows; got \(\)"),
+        ({"windows": ("16",)}, ValueError, r"whole numbers of pixels as windows, .*; got '16'\. Pass such as"),
+        ({"windows": ((16, 0),)}, ValueError, r"as windows, .*; got \(16, 0\)"),
+        ({"windows": (100_000,)}, ValueError, r"tune\(\) needs images of at least 1000\d\d x .*smaller template"),
+        ({"motions": (float("nan"),)}, ValueError, r"as min_motion \[px\]; got nan"),
         ({"prefilters": "bandpass"}, TypeError, r"needs a list as prefilters; got 'bandpass'"),
         ({"prefilters": ("bandpas",)}, ValueError, r"prefilter to be one of .*got 'bandpas'"),
         ({"tiles": 0}, ValueError, r"tiles"),

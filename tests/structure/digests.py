@@ -547,6 +547,7 @@ NETWORKS: dict[str, Call] = {
         images().assign_coords(relative_orbit=("time", [8, 108, 8, 108, 8, 108])), same_orbit=True
     ),
     "pair": lambda: xoffset.pair(shifts(), "2020-02-10", "2020-05-10"),
+    "sun_term": lambda: xoffset.sun_term(yearly(), sun=lit())[:3],
     "plan": lambda: xoffset.plan(images(), v_max=60.0),
     "plan event": lambda: xoffset.plan(images(), event="2020-04-01", displacement=30.0),
     "plan slow": lambda: xoffset.plan(images(), v_max=100.0, v_min=20.0, precision=0.2, max_search=6),
@@ -875,6 +876,7 @@ MOTION: dict[str, Call] = {
         long_series(), acceleration=True, seasonal=True, semiannual=True, epoch="2020-06-01"
     ),
     "decompose steps searched": lambda: xoffset.decompose(long_series(), steps="search", loss="tukey"),
+    "velocity sun": lambda: xoffset.velocity(yearly(), sun=lit()),
     "decompose sun": lambda: xoffset.decompose(yearly(), sun=lit()),
     "light": lambda: yearly().offset.light(dem=terrain(), sun=lit(), sectors=4, min_slope=5.0),
     "light dask": lambda: xoffset.light(yearly().chunk(pair=4, y=5, x=6), dem=terrain(), sun=lit(), sectors=4),

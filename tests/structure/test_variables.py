@@ -165,6 +165,7 @@ CALLS = {
     "decompose steps searched": variables.DECOMPOSITION,
     "decompose decays": variables.DECOMPOSITION,
     "decompose sun": variables.DECOMPOSITION,
+    "velocity sun": variables.RATE,
     "coseismic postseismic": variables.COSEISMIC,
     "annual": variables.ANNUAL,
     "interval_velocity": variables.INTERVALS,

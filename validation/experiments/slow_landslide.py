@@ -59,54 +59,68 @@ class Rates(NamedTuple):
 # ----------------------------------------------------------------------------------------------------------- the recipe
 
 
-def recipe_results(scene: Scene, window: tuple[int, ...], folder: Path) -> dict[str, Any]:
-    """Results of the recipe, lazy: what lies within the outlines may move, what is farther than `BUFFER` does not."""
+class Made(NamedTuple):
+    """What the recipe made of a scene: shifts after its screen, stable ground, and its velocity."""
+
+    shifts: xr.Dataset
+    ground: xr.DataArray
+    velocity: xr.Dataset
+
+
+def recipe_of(scene: Scene, window: tuple[int, ...], folder: Path) -> Landslide:
+    """The recipe: what lies within the outlines may move, what is farther than `BUFFER` does not."""
     outlines = folder / "outlines.geojson"
     outlines.write_text(json.dumps(scene.polygons((*MOVING, *STILL))))
-    recipe = Landslide(max_velocity=FASTEST, moving=str(outlines), buffer=BUFFER, window=window)
-    return make_plan(recipe, scene.images.chunk({"time": -1}), {}).results
+    return Landslide(max_velocity=FASTEST, moving=str(outlines), buffer=BUFFER, window=window)
 
 
 def screened(scene: Scene, window: tuple[int, ...]) -> tuple[xr.Dataset, xr.DataArray]:
     """Shifts after the screen of the recipe, and its stable ground."""
     with tempfile.TemporaryDirectory() as folder:
-        results = recipe_results(scene, window, Path(folder))
+        recipe = recipe_of(scene, window, Path(folder))
+        results = make_plan(recipe, scene.images.chunk({"time": -1}), {}).results
         return results["shifts"].compute(), results["ground"].compute()
 
 
+def made_of(scene: Scene, window: tuple[int, ...]) -> Made:
+    """What a whole run of the recipe makes of a scene."""
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = recipe_of(scene, window, Path(folder))
+        images = scene.images.chunk({"time": -1})
+        products = xoffset.run(recipe, images, Path(folder) / "out")
+        ground = make_plan(recipe, images, {}).results["ground"].compute()
+        return Made(products["shifts"].load(), ground, products["velocity"].load())
+
+
 def corrections(scene: Scene) -> dict[str, dict[str, Any] | None]:
-    """Options of `correct` by what they take off; those of the recipe among them."""
+    """Options of `correct` by what they take off; those of the recipe are `BY_DATE`."""
     of_recipe = {"order": "plane", "by_date": True}
     along = xoffset.Jitter(heading=acquisition.HEADING)
     return {
         "nothing": None,
         "shift": {"order": 0},
         "plane": {"order": "plane"},
-        RECIPE: of_recipe,
-        "the recipe, and detectors": {**of_recipe, "stripes": scene.detector},
-        "the recipe, and jitter": {**of_recipe, "jitter": along},
+        BY_DATE: of_recipe,
+        "plane, by date, and detectors": {**of_recipe, "stripes": scene.detector},
+        "plane, by date, and jitter": {**of_recipe, "jitter": along},
     }
 
 
-RECIPE = "plane, by date (the recipe)"
+BY_DATE = "plane, by date"
+RECIPE = "the recipe: plane, by date, and a term of the sun"
 
 
 def rate_of(shifts: xr.Dataset, ground: xr.DataArray, options: dict[str, Any] | None) -> xr.Dataset:
-    """Velocity as the recipe has it before `widen_sheared`, from screened shifts, with these corrections."""
+    """Velocity from screened shifts with these corrections, with neither a term of the sun nor wider errors."""
     if options is not None:
         shifts = xoffset.correct(shifts, stable=ground, min_nodes=100, **options)
     return xoffset.velocity(xoffset.calibrate(shifts, ground))
 
 
-def with_season(shifts: xr.Dataset, ground: xr.DataArray, scene: Scene) -> dict[str, xr.Dataset]:
-    """Velocities of the recipe's corrections, and a term of the sun or of the season besides."""
-    shifts = xoffset.calibrate(
-        xoffset.correct(shifts, stable=ground, min_nodes=100, order="plane", by_date=True), ground
-    )
-    return {
-        "the recipe, and a term of the sun": xoffset.decompose(shifts, sun=scene.images),
-        "the recipe, and a cycle of a year": xoffset.decompose(shifts, seasonal=True),
-    }
+def with_cycle(shifts: xr.Dataset, ground: xr.DataArray) -> xr.Dataset:
+    """Velocity with the recipe's corrections, and a cycle of a year in place of the sun."""
+    shifts = xoffset.correct(shifts, stable=ground, min_nodes=100, order="plane", by_date=True)
+    return xoffset.decompose(xoffset.calibrate(shifts, ground), seasonal=True)
 
 
 # --------------------------------------------------------------------------------------------------------- what it told
@@ -233,20 +247,21 @@ class Runs:
 
 
 def of_each_window(runs: Runs, scene: Scene, windows: dict[str, tuple[int, ...]]) -> None:
-    """Rates of the recipe with each window."""
+    """Rates of the recipe with each window, and of its corrections alone."""
     for name, window in windows.items():
-        shifts, ground = screened(scene, window)
+        made = made_of(scene, window)
         side = window[0] if len(window) == 1 else int(USUAL)
-        rate = rate_of(shifts, ground, corrections(scene)[RECIPE])
-        runs.add("window", name, rate, scene, side, ground if name in WHOLE else None)
+        ground = made.ground if name in WHOLE else None
+        runs.add("window", name, made.velocity, scene, side, ground)
+        runs.add("without", name, rate_of(made.shifts, made.ground, corrections(scene)[BY_DATE]), scene, side, ground)
 
 
 def of_each_correction(runs: Runs, scene: Scene) -> None:
     """Rates of the usual window with each correction."""
-    shifts, ground = screened(scene, WINDOWS[USUAL])
-    for name, options in corrections(scene).items():
-        runs.add("corrected", name, rate_of(shifts, ground, options), scene, int(USUAL), None)
-    for name, rate in with_season(shifts, ground, scene).items():
+    made = made_of(scene, WINDOWS[USUAL])
+    rates = {name: rate_of(made.shifts, made.ground, options) for name, options in corrections(scene).items()}
+    rates |= {f"{BY_DATE}, and a cycle of a year": with_cycle(made.shifts, made.ground), RECIPE: made.velocity}
+    for name, rate in rates.items():
         runs.add("corrected", name, rate, scene, int(USUAL), None)
 
 
@@ -269,7 +284,7 @@ def one_scene(runs: Runs, seed: int, *, is_small: bool) -> np.ndarray:
 
 
 def run(folder: Path | None = None, *, is_small: bool = False) -> dict[str, Rows]:
-    """Tables by window and by correction, of white noise beside theory, the curve, and the errors."""
+    """Tables by window with and without the sun, by correction, of white noise, the curve, and the errors."""
     runs = Runs()
     for seed in SEEDS[: 1 if is_small else None]:
         dates = one_scene(runs, seed, is_small=is_small)
@@ -287,6 +302,7 @@ def tables_of(runs: Runs, dates: np.ndarray) -> dict[str, Rows]:
     ]
     tables = {
         "windows": runs.table("window", "window px"),
+        "without the sun": runs.table("without", "window px"),
         "corrections": runs.table("corrected", "corrected"),
         "fewer errors": runs.table("errors", "images"),
         "theory": [

@@ -39,7 +39,7 @@ def write_geotiffs(
     shifts, folder, unmasked, per, base, overwrite
         As of `pycorr.write`; a CRS is not needed.
     log
-        Text to be written as the tag `processing_log`.
+        First lines of the tag `processing_log`, such as a command; below them it tells what was done of the pair.
 
     Returns
     -------
@@ -68,7 +68,9 @@ def write_geotiffs(
     names = [f"{stem}_{name}.tif" for stem in sheets.names for name in kept]
     with writing.replaced_all(target, names, overwrite=is_asked, caller=_CALLER) as scratch:
         for pair, stem in enumerate(sheets.names):
-            tags = file_sets.tags_of(sheets.masked, pair) | ({} if log is None else {"processing_log": log})
+            tags = file_sets.tags_of(sheets.masked, pair) | (
+                {} if log is None else {"processing_log": sheets.log(pair, log)}
+            )
             correction = {key: str(value) for key, value in sheets.offset_correction(pair).items()}
             for name, layer in sheets.layers(pair).items():
                 if name in kept:

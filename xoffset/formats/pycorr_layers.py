@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, TypedDict
 
 import numpy as np
@@ -153,6 +154,27 @@ class Sheets:
             about["decimal_year"] = str(_decimal_year(date))
             told |= {f"image{number}_{name}": value for name, value in about.items()}
         return told
+
+    def log(self, pair: int, first: str) -> str:
+        """What was done of a pair, line by line, below the lines that the caller says."""
+        unit = UNITS[self.per][0]
+        layers, place = self.layers(pair), self.masked.place
+        matched, left = (int(np.isfinite(layers[name].values).sum()) for name in ("vx", "vx_masked"))
+        times, correction = self.times(pair), self.offset_correction(pair)
+        dates = {"1": times["start_date"], "2": times["end_date"]}
+        names = {number: self.image_details(pair).get(f"image{number}_filename", "") for number in dates}
+        lines = [
+            *first.splitlines(),
+            f"xoffset {version('xoffset')}",
+            *(f"image {number}: {f'{names[number]}, ' if names[number] else ''}{dates[number]}" for number in dates),
+            f"time between them: {times['del_t']} {times['del_t_units']}",
+            f"grid: {place.y.size} rows, {place.x.size} columns, {abs(self.masked.step.y):g} m apart",
+            f"matched: {matched} of {place.y.size * place.x.size} chips, velocities in {unit}",
+            f"offset correction: {correction['offset_correction_type_descritption']}, in pixels "
+            f"i {correction['final_offset_correction_i']}, j {correction['final_offset_correction_j']}",
+            f"left by the masks: {left} of {matched}",
+        ]
+        return "\n".join(lines) + "\n"
 
 
 def _decimal_year(date: dt.datetime) -> float:

@@ -15,13 +15,13 @@ _PACKED = {"zlib": True, "complevel": 2, "shuffle": True}
 
 
 def write(sheets: Sheets, pair: int, log: str | None, place: Path, caller: str) -> None:
-    """Write the file of a pair, and the log into it if there is one."""
+    """Write the file of a pair, and into it what was done, below the lines that the caller says; None: without."""
     writing.netcdf(_dataset(sheets, pair), place, caller)
     if log is None:
         return
     import h5netcdf
 
-    letters = np.frombuffer(log.encode("ascii", "backslashreplace") or b" ", dtype="S1")
+    letters = np.frombuffer(sheets.log(pair, log).encode("ascii", "backslashreplace"), dtype="S1")
     # xarray would give the letters another dim
     with h5netcdf.File(place, "a") as file:
         file.dimensions["chars"] = letters.size

@@ -47,6 +47,8 @@ def without(shifts: xr.Dataset, light: xr.DataArray | xr.Dataset, weights: Any, 
     """Shifts without what moves with the sun, and what that was."""
     order, epochs, ends = checks.sorted_pairs(shifts)
     slants = sun.slants(sun.angles_of(light, epochs, "sun", "invert"))
+    slow = terms.slow(epochs)
+    sun.check_told(slants, slow, "invert")
     times, season = in_years(epochs - epochs[0]), np.stack(terms.season(epochs, 1), axis=1)
     # in the order of the shifts, which are given back as they came
     given = np.empty_like(ends)
@@ -56,25 +58,8 @@ def without(shifts: xr.Dataset, light: xr.DataArray | xr.Dataset, weights: Any, 
     if not isinstance(weights, str):
         options, more = weighting(weights, shifts, slice(None), times[given[:, 1]] - times[given[:, 0]])
         base, fields = options.get("base"), fields + more
-    what = nuisance.Nuisance(slants, terms.slow(epochs), season, times, given, loss, base=base)
-    _check(what)
+    what = nuisance.Nuisance(slants, slow, season, times, given, loss, base=base)
     remove, shares = partial(nuisance.remove, nuisance=what), pair_shares(fields[:4], given, times)
     found = pixels.per_pixel_of(remove, fields, shares, what.layers.count)
     dims, parts = shifts["dx"].dims, what.layers.split(found)
     return shifts.assign({name: (dims, parts[name]) for name in ("dx", "dy")}), Light(what, found)
-
-
-def _check(what: nuisance.Nuisance) -> None:
-    """Refuse dates that do not tell light from motion in any pixel."""
-    needed, dates = what.unknowns + nuisance.SPARE, what.times.size
-    if dates < needed:
-        raise ValueError(
-            f"invert() needs {needed} dates to tell light from motion; got {dates}. Leave sun out, and pair dates of "
-            "one season: pairs(max_season_gap='30D')."
-        )
-    columns = np.concatenate([np.ones((dates, 1)), what.slow, what.terms], axis=1)
-    if np.linalg.matrix_rank(columns / np.linalg.norm(columns, axis=0), tol=1e-6) < columns.shape[1]:
-        raise ValueError(
-            "invert() needs a sun that moves between the dates, up and down and along the horizon; got the same on "
-            "all, or one that moves as steadily as the ground may. Leave sun out: nobody can tell what such light does."
-        )

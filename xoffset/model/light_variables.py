@@ -8,7 +8,9 @@ from xoffset.model.tables import table as _table
 
 _MAP = ("y", "x")
 _TIME_MAPS = ("time", *_MAP)
-_CONDITION = {"sun_condition": ("1", "condition number of telling the sun from a yearly motion")}
+_TOLD = {"sun_condition": ("1", "condition number of telling the sun from a yearly motion")}
+
+SUN_CONDITION = _table(_MAP, _TOLD)
 
 # of a series without what came back each year
 OF_REMOVAL = _table(
@@ -20,14 +22,14 @@ OF_REMOVAL = _table(
     signed=("removed_dx", "removed_dy"),
 ) | _table(
     _MAP,
-    _CONDITION | {"season_share": ("1", "share of the variance about slow motion that the season takes")},
+    _TOLD | {"season_share": ("1", "share of the variance about slow motion that the season takes")},
 )
 
 # of a decomposition: what one metre of shadow makes
 OF_SUN = (
     _components(_MAP, "sun_east_d{}", "m", "displacement per cotangent of the elevation, sun in the east,")
     | _components(_MAP, "sun_north_d{}", "m", "displacement per cotangent of the elevation, sun in the north,")
-    | _table(_MAP, _CONDITION)
+    | SUN_CONDITION
 )
 
 _SECTORS = ("aspect",)

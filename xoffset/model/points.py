@@ -19,6 +19,8 @@ P = ParamSpec("P")
 
 # Names, on the row, of the coordinates that tell where each point lies.
 _PLACES = ("point_x", "point_y")
+# Arguments of which nothing but their dates counts, wherever else they lie.
+_OF_DATES = ("sun",)
 
 
 def are_points(data: Any) -> bool:
@@ -51,7 +53,8 @@ def takes_points(function: Callable[P, xr.Dataset]) -> Callable[P, xr.Dataset]:
         subject = in_metres(subject, function.__name__)
         asked = functools.partial(_on_row, subject=subject, caller=function.__name__)
         # the signature stays: each argument that holds points becomes another of its type
-        given: Any = [asked(each) for each in args], {name: asked(each) for name, each in options.items()}
+        named = {name: each if name in _OF_DATES else asked(each) for name, each in options.items()}
+        given: Any = [asked(each) for each in args], named
         return off_row(function(*given[0], **given[1]), _of_points(subject))
 
     call.takes_points = True  # type: ignore[attr-defined]

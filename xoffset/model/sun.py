@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.networks import nuisance
 from xoffset.model.dates import as_dates
 from xoffset.model.declared import decoded, stated_units
 
@@ -92,6 +93,22 @@ def slants(angles: np.ndarray) -> np.ndarray:
     azimuth, elevation = np.deg2rad(angles)
     length = 1.0 / np.tan(elevation)
     return np.stack([length * np.sin(azimuth), length * np.cos(azimuth)], axis=1)
+
+
+def check_told(slants: np.ndarray, slow: np.ndarray, caller: str) -> None:
+    """Refuse dates that do not tell light, by `slants` (date, 2), from slow motion (date, interval) in any pixel."""
+    columns = np.concatenate([np.ones((len(slants), 1)), slow, slants], axis=1)
+    dates, unknowns = columns.shape
+    if dates < unknowns + nuisance.SPARE:
+        raise ValueError(
+            f"{caller}() needs {unknowns + nuisance.SPARE} dates to tell light from motion; got {dates}. Leave sun "
+            "out, and pair dates of one season: pairs(max_season_gap='30D')."
+        )
+    if np.linalg.matrix_rank(columns / np.linalg.norm(columns, axis=0), tol=1e-6) < unknowns:
+        raise ValueError(
+            f"{caller}() needs a sun that moves between the dates, up and down and along the horizon; got the same on "
+            "all, or one that moves as steadily as the ground may. Leave sun out: nobody can tell what such light does."
+        )
 
 
 def apart(angles: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

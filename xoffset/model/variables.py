@@ -12,7 +12,7 @@ from xoffset.model.change_variables import FAILURE as FAILURE
 from xoffset.model.change_variables import ONSET as ONSET
 from xoffset.model.correction_variables import COREGISTRATION, OF_CORRECTION
 from xoffset.model.light_variables import LIGHT as LIGHT
-from xoffset.model.light_variables import OF_REMOVAL, OF_SUN
+from xoffset.model.light_variables import OF_REMOVAL, OF_SUN, SUN_CONDITION
 from xoffset.model.network_variables import DIAGNOSIS as DIAGNOSIS
 from xoffset.model.pixel_variables import ANGLES as ANGLES
 from xoffset.model.pixel_variables import CLASSES as CLASSES
@@ -189,7 +189,7 @@ RATE = _table(
     signed=("vx", "vy"),
     periods={"direction": _TURN},
 ) | _flags(_MAP)
-RATE |= _shared_errors(RATE, "vx")
+RATE |= _shared_errors(RATE, "vx") | SUN_CONDITION
 
 
 def _season(season: str, period: str, days: float) -> dict[str, Variable]:

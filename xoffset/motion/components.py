@@ -1,4 +1,4 @@
-"""What several models of motion share: events, decays, seasons, and fields of their parameters."""
+"""What several models of motion share: events, decays, seasons, the sun, and fields of their parameters."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.networks.terms import season
+from xoffset.model import sun as sunlight
 from xoffset.model.dates import Date, as_event, as_instant
-from xoffset.motion.regression import Fit, Source
+from xoffset.motion.regression import Fit, Source, condition
 
+# Terms of the sun: to the east and to the north.
+SUN = ("sun_east", "sun_north")
 # Cycles per year of each seasonal term.
 SEASONS = {"annual": 1, "semiannual": 2}
 Fields = dict[str, tuple[tuple[str, ...], Any]]
@@ -60,6 +63,21 @@ def season_terms(epochs: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarr
     for name in names:
         terms[f"{name}_sin"], terms[f"{name}_cos"] = season(epochs, SEASONS[name])
     return terms
+
+
+def sun_terms(given: Source, sun: xr.DataArray | xr.Dataset | None, caller: str) -> dict[str, np.ndarray]:
+    """How far the sun of each date stands off the vertical, by the names of the parameters; none without a sun."""
+    if sun is None:
+        return {}
+    return dict(zip(SUN, sunlight.slants(sunlight.angles_of(sun, given.epochs, "sun", caller)).T, strict=True))
+
+
+def sun_condition(given: Source, terms: Mapping[str, np.ndarray]) -> Fields:
+    """How well the dates tell terms, those of the sun among them, from a cycle of a year; nothing without a sun."""
+    if SUN[0] not in terms:
+        return {}
+    told = condition(given, {**season_terms(given.epochs, ["annual"]), **terms})
+    return {"sun_condition": (("y", "x"), told)}
 
 
 def fields_of(fitted: Fit, labels: Mapping[str, str]) -> Fields:

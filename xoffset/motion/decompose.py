@@ -12,18 +12,25 @@ from xoffset import _options
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset._arrays.networks.terms import YEAR_DAYS
 from xoffset.model import products, variables
-from xoffset.model import sun as sunlight
 from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.dates import Date, as_instant
 from xoffset.model.lazy import in_few_tasks
 from xoffset.model.points import takes_points
 from xoffset.model.renamed import renamed_argument
 from xoffset.motion import regression
-from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, list_of, season_terms
+from xoffset.motion.components import (
+    SEASONS,
+    SUN,
+    Fields,
+    decay,
+    event,
+    fields_of,
+    list_of,
+    season_terms,
+    sun_condition,
+    sun_terms,
+)
 from xoffset.motion.regression import Fit, Loss, Options
-
-# Terms of the sun: to the east and to the north.
-_SUN = ("sun_east", "sun_north")
 
 
 @in_few_tasks
@@ -140,7 +147,7 @@ def decompose(
     terms |= {f"step {k}": motion_terms.step(given.epochs, date) for k, date in enumerate(dates)}
     for name, function in (("exponential", motion_terms.exponential), ("logarithmic", motion_terms.logarithmic)):
         terms |= {f"{name} {k}": function(given.epochs, *entry) for k, entry in enumerate(decays[name])}
-    terms |= {} if sun is None else _sun_terms(given, sun)
+    terms |= sun_terms(given, sun, "decompose")
     asked = list(terms)
     if is_search:
         terms["step"] = np.zeros(given.epochs.size)
@@ -173,16 +180,9 @@ def decompose(
     return result
 
 
-def _sun_terms(given: regression.Source, sun: xr.DataArray | xr.Dataset) -> dict[str, np.ndarray]:
-    slants = sunlight.slants(sunlight.angles_of(sun, given.epochs, "sun", "decompose"))
-    return dict(zip(_SUN, slants.T, strict=True))
-
-
 def _sun_fields(given: regression.Source, fitted: Fit, terms: dict[str, np.ndarray]) -> Fields:
     """What moves with the sun, and how well the dates tell it from a cycle of a year."""
-    fields = fields_of(fitted, {name: name + "_d{}" for name in _SUN})
-    told = regression.condition(given, season_terms(given.epochs, ["annual"]) | terms)
-    return fields | {"sun_condition": (("y", "x"), told)}
+    return fields_of(fitted, {name: name + "_d{}" for name in SUN}) | sun_condition(given, terms)
 
 
 def _season_fields(fitted: Fit, name: str) -> Fields:

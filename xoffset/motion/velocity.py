@@ -17,6 +17,7 @@ from xoffset.model.lazy import in_few_tasks
 from xoffset.model.points import takes_points
 from xoffset.model.tables import SHIFT_DRIFT, SHIFT_ERROR, SHIFT_ERROR_PARTS
 from xoffset.motion import regression
+from xoffset.motion.components import sun_condition, sun_terms
 from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
 
 # Replicates beyond which a standard error gains nothing more.
@@ -37,6 +38,7 @@ def velocity(
     block: int | None = None,
     seed: int = 0,
     min_pairs: int = 1,
+    sun: xr.DataArray | xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Mean velocity, with its uncertainty, by a robust weighted line.
 
@@ -64,6 +66,9 @@ def velocity(
         Of the draws of dates, which are those of all pixels alike.
     min_pairs
         Fewest pairs, `n_pairs` of the result, that a pixel needs; with fewer it is NaN and flagged `too_few_dates`.
+    sun
+        Stack, or Dataset, with `sun_azimuth` and `sun_elevation` on (time) [degree] at the dates of the data: what
+        moves with shadows is fitted beside the line, see `invert`. None: it is part of the velocity.
 
     Returns
     -------
@@ -78,12 +83,15 @@ def velocity(
         between its dates), `n_dates`, dates that took part, `first` and `last` of them (UTC, NaT where none). Of input
         with `sigma_shift`, as `correct` and `invert` give it, `sigma_vx` and `sigma_vy` hold that error too, and
         `sigma_shift` (no dims) in m yr-1 is the part of it that all of the map shares: differences within the map do
-        not have it. Lazy if the input is.
+        not have it. With `sun`, `sun_condition`, the condition number of the fit with a cycle of a year beside the
+        sun's: near 1 the dates tell the two apart, from about 30 on hardly. A pixel whose dates do not tell light from
+        motion is NaN and flagged `too_few_dates`. Lazy if the input is.
 
     Raises
     ------
     TypeError, ValueError
-        If the input is neither shifts nor a series, or the options are not those above.
+        If the input is neither shifts nor a series, the sun is not known at its dates, or the options are not those
+        above.
 
     Notes
     -----
@@ -115,6 +123,11 @@ def velocity(
     cancels between the pairs before and after it, which a draw without some of them undoes; longer blocks lessen that.
     Of a series of few dates it is a tenth to a third too small, as bootstraps of small samples are.
 
+    Textures that hold shadows seem to move with the sun, back and forth each year. That is no noise of the dates: how
+    far it turns the line depends on how they are spread over the seasons, and the standard errors do not tell. With
+    `sun` its two components are two more parameters of each pixel, and the standard errors hold what they cost. The
+    numbers are those of `decompose(sun=)`. `sun_term` tells beforehand whether the dates bear it.
+
     Examples
     --------
     >>> import xoffset, xoffset.synthetic
@@ -130,6 +143,7 @@ def velocity(
     _options.as_whole_number(min_pairs, "min_pairs", "velocity", least=1, example=3)
     counts = _draw(given.epochs.size, bootstrap, block, seed)
     terms = {VELOCITY: motion_terms.velocity(given.epochs, regression.middle(given.epochs))}
+    terms |= sun_terms(given, sun, "velocity")
     fitted = regression.fit(given, terms, regression.Options(code, counts=counts))
 
     n_pairs = _pairs_of(given, fitted)
@@ -151,10 +165,12 @@ def velocity(
         "n_dates": fitted.n_dates.astype(np.int32),
         "first": regression.dates_at(fitted.span[0], given.epochs),
         "last": regression.dates_at(fitted.span[1], given.epochs),
-        "flags": regression.flags(fitted, [VELOCITY]) | ~is_enough * np.int64(FLAGS["too_few_dates"]),
+        "flags": regression.flags(fitted, list(terms)) | ~is_enough * np.int64(FLAGS["too_few_dates"]),
     }
+    fields |= {name: values for name, (_, values) in sun_condition(given, terms).items()}
     step: dict[str, str | int | None] = {"function": "velocity", "loss": loss, "min_pairs": int(min_pairs)}
     step |= {} if weights == "sigma" else {"weights": weights}
+    step |= {} if sun is None else {"sun": True}
     if fitted.bootstrap is not None:
         spread = (np.where(is_enough, each, each.dtype.type(np.nan)) for each in fitted.bootstrap)
         fields |= dict(zip(("sigma_vx_bootstrap", "sigma_vy_bootstrap"), spread, strict=True))

@@ -44,9 +44,16 @@ class Plan:
 
     @property
     def not_written(self) -> dict[str, str]:
-        """Files that the run does not write, and why."""
+        """Files that the run does not write, and what else it leaves undone, and why."""
         reason = f": {self.lacks}" if self.lacks else ""
-        return {name: f"{why}{reason}" for name, why in self.recipe.not_written.items()}
+        found = {name: f"{why}{reason}" for name, why in self.recipe.not_written.items()}
+        return found | self.recipe.undone(self.results)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to tell before a run."""
+        undone = self.recipe.undone(self.results).items()
+        return [*self.recipe.warnings, *(f"{self.recipe.name}: {what}: {why}" for what, why in undone)]
 
     def options_of(self, call: Callable[..., Any]) -> dict[str, Any]:
         """Options of the step that calls a function."""

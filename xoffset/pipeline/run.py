@@ -143,7 +143,7 @@ def part_of(plan: Plan, tiles: Any, overwrite: bool) -> Part | None:
 def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr.Dataset]:
     """Compute and store what is missing of a plan, or of a part of its tiles; returns the stored products."""
     part = None if job.part is None or job.part.is_last else job.part
-    for text in plan.recipe.warnings:
+    for text in plan.warnings:
         logger.warning(text)
     with only_writer(out / "run", "run", part):
         make_room(out, overwrite)

@@ -149,6 +149,10 @@ class Recipe:
         """What to tell before a run with these parameters."""
         return []
 
+    def undone(self, results: Mapping[str, Any]) -> dict[str, str]:
+        """What a run leaves undone, by its results that are not computed yet, and why."""
+        return {}
+
     def scenes_of(self, scenes: Any) -> Any:
         """Those of the scenes that are opened."""
         return scenes

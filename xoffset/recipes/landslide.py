@@ -9,8 +9,14 @@ from typing import Any, ClassVar
 from xoffset.inversion.invert import invert
 from xoffset.motion.onset import onset
 from xoffset.motion.velocity import velocity
+from xoffset.network.sun_term import sun_term
 from xoffset.recipes.base import Result, Step, option
 from xoffset.recipes.own import Own
+from xoffset.recipes.services import AUTO, NONE
+
+# What is done about that which moves with the sun.
+SUN = "sun"
+_LIGHT = "whether what moves with the sun is told from motion; 'auto': if the dates tell the two apart"
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,11 @@ class Flowing(Own):
         Required.
     min_motion
         How far the fastest ground moves at least in a pair [px]: the shortest pair is that in which it does.
+    light
+        Textures that hold shadows seem to move with the sun, back and forth each year. ``"sun"``: a term of the sun is
+        fitted beside the velocity, and comes off the displacement, see `velocity` and `invert`; motion with the seasons
+        goes with it. ``"auto"``: where `sun_term` says that the dates tell the two apart; else the run warns.
+        ``"none"``: never.
     """
 
     max_velocity: float = option(
@@ -32,6 +43,7 @@ class Flowing(Own):
     min_motion: float = option(
         0.2, "how far the fastest ground moves at least in a pair, which tells the shortest", unit="px", least=1e-3
     )
+    light: str = option(AUTO, _LIGHT, choices=(AUTO, SUN, NONE))
 
     @property
     def plan_options(self) -> dict[str, Any]:
@@ -44,13 +56,21 @@ class Flowing(Own):
 
     def motion(self, of: Result) -> list[Step]:
         """Steps from the shifts to velocity and displacement through time, and to their files."""
+        told = [Step("light", sun_term, (Result("network"),), {"sun": Result("stack")})] if self.light == AUTO else []
+        sun = {} if self.light == NONE else {"sun": Result("light.sun" if told else "stack")}
         return [
-            *self.widened("series", invert, (of,), "Inverting"),
+            *told,
+            *self.widened("series", invert, (of,), "Inverting", sun),
             # from the pairs, since a series has no value where its reference date is under a cloud
-            *self.widened("velocity", velocity, (of,), "Fitting velocity"),
+            *self.widened("velocity", velocity, (of,), "Fitting velocity", sun),
             self.geotiff("velocity", "velocity"),
             self.geotiff("series", "displacement"),
         ]
+
+    def undone(self, results: Mapping[str, Any]) -> dict[str, str]:
+        """What a run leaves undone, by its results that are not computed yet, and why."""
+        why = results["light"].why if self.light == AUTO else ""
+        return {"no file: what moves with the sun is in velocity and displacement": why} if why else {}
 
 
 @dataclass(frozen=True)
@@ -59,10 +79,11 @@ class Landslide(Flowing):
 
     Pairs follow from the speed that is expected: long enough that it shows, short enough that it stays within the
     search. Windows of 16 to 64 px, of which each place keeps the smallest that stands out, since landslides are narrow
-    beside the window that noise asks for. Chance, ambiguity, agreement with neighbours, and long pairs that hold on
-    to what stays are tested. What images as wholes move by comes off date by date, told on stable ground or, where
-    none is told, by the mode of the field, which a landslide is a small part of. The standard errors are scaled to the
-    spread on stable ground, robustly inverted, and go on to the velocity, and to the dates at which it changed.
+    beside the window that noise asks for. Chance, ambiguity, agreement with neighbours, and long pairs that hold on to
+    what stays are tested. What images as wholes move by comes off date by date, told on stable ground or, where none is
+    told, by the mode of the field, which a landslide is a small part of. Where the dates tell what moves with the sun
+    from motion, it comes off. The standard errors are scaled to the spread on stable ground, robustly inverted, and go
+    on to the velocity, and to the dates at which it changed.
     """
 
     name: ClassVar[str] = "landslide"
@@ -93,7 +114,8 @@ class Glacier(Flowing):
 
     As `Landslide`, but snow is matched, since it is what moves; windows are of 32 px alone, since sizes that have to
     agree lose ice that is sheared: of the fastest ice of Yahtse glacier a third, where one size loses a tenth; and
-    without stable ground nothing comes off the shifts, since a cut-out of a glacier may hold nothing else.
+    without stable ground nothing comes off the shifts, since a cut-out of a glacier may hold nothing else. Ice moves
+    with the seasons, which a term of the sun would take for light: there is none by default.
     """
 
     name: ClassVar[str] = "glacier"
@@ -103,6 +125,7 @@ class Glacier(Flowing):
     window: tuple[int, ...] = option(
         (32,), "sides of the windows; of several each place keeps the smallest that stands out", unit="px"
     )
+    light: str = option(NONE, _LIGHT, choices=(AUTO, SUN, NONE))
 
     @property
     def correct_options(self) -> dict[str, Any] | None:

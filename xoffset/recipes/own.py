@@ -340,12 +340,19 @@ class Own(Service):
         given = {name: each for name, each in told.items() if each is not None}
         return [Step("ground", stable_ground, (Result("stack"),), given)]
 
-    def widened(self, name: str, call: Callable[..., Any], subjects: tuple[Any, ...], title: str) -> list[Step]:
+    def widened(
+        self,
+        name: str,
+        call: Callable[..., Any],
+        subjects: tuple[Any, ...],
+        title: str,
+        options: Mapping[str, Any] | None = None,
+    ) -> list[Step]:
         """Steps of a product of the shifts that come first among its subjects, stored with errors of sheared ground."""
         made = Result(f"{name}_of_pairs")
         given = {"shifts": subjects[0]}
         return [
-            Step(made, call, subjects, {}),
+            Step(made, call, subjects, options or {}),
             Step(name, widen_sheared, (made,), given, True, True, title),
         ]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,7 +230,7 @@ class Pycorr(PycorrOptions):
         names: dict[str, Any] = {"per": per, "overwrite": True}
         names |= {} if self.out_name_base is None else {"base": self.out_name_base}
         layers: dict[str, Any] = {"unmasked": Result("matches")} | names
-        layers |= {} if self.nlf else {"log": self.to_toml()}
+        layers |= {} if self.nlf else {"log": self.command}
         if self.output_geotiffs_instead_of_netCDF:
             found = [Step("files", pycorr.write_geotiffs, (of, folder), layers)]
         else:
@@ -238,6 +240,21 @@ class Pycorr(PycorrOptions):
             shown = {"plotvmax": self.plotvmax, "log10": self.log10} | names
             found.append(Step("browse", pycorr.write_browse, (of, folder), shown))
         return found
+
+    @property
+    def command(self) -> str:
+        """Command with these options, those left out that are as they are by default; its files are not named."""
+        words = ["xoffset", "run", self.name]
+        for field in dataclasses.fields(self):
+            value, flag = getattr(self, field.name), f"--{field.name.replace('_', '-')}"
+            if value == field.default:
+                continue
+            if isinstance(value, tuple) and isinstance(value[0], str):
+                words += [word for each in value for word in (flag, each)]
+            else:
+                given = value if isinstance(value, tuple) else (value,)
+                words += [flag] if value is True else [flag, *map(str, given)]
+        return shlex.join(words)
 
     # -------------------------------------------------------------------------------------------------- what is missing
 

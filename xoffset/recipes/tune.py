@@ -188,6 +188,13 @@ def _trials(
     for name, values in lists.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or (name != "bands" and not values):
             raise TypeError(f"tune() needs a list as {name}; got {values!r}. Pass such as {name}=[...].")
+    for window in windows:
+        sides = window if isinstance(window, (tuple, list)) else (window,)
+        if not sides or not all(_options.is_whole(side) and side >= 1 for side in sides):
+            raise ValueError(
+                f"tune() needs whole numbers of pixels as windows, or several that are tried at each place; got "
+                f"{window!r}. Pass such as windows=[16, (16, 32), 64]."
+            )
     axes: dict[str, Sequence[Any]] = {"window": windows, "prefilter": prefilters}
     axes |= {"band": bands} if bands else {}
     axes |= {"min_motion": motions} if hasattr(recipe, "min_motion") else {}
@@ -277,7 +284,8 @@ def _tell_cost(drawn: list[tuple[_Trial, list[sampling.Sample]]]) -> None:
 
 def _cost(trial: _Trial, tiles: list[sampling.Sample], *, calibrate: bool) -> Cost:
     """What one tile without planted motion costs."""
-    return estimate(tiles[0].images, tiles[0].plain, calibrate=calibrate, **_options_of(trial, tiles[0]))
+    with _options.speaking_as(_CALLER, "estimate"):
+        return estimate(tiles[0].images, tiles[0].plain, calibrate=calibrate, **_options_of(trial, tiles[0]))
 
 
 def _options_of(trial: _Trial, tile: sampling.Sample) -> dict[str, Any]:

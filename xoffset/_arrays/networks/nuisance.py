@@ -154,6 +154,37 @@ def carry(is_home: np.ndarray, *fields: np.ndarray, nuisance: Nuisance) -> np.nd
     return out
 
 
+def drift(functions: np.ndarray, times: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Velocities (term,) that functions (date, term) pass for, in a line through the pairs (pair, 2) of dates (date,).
+
+    As `velocity` fits it: all pairs count alike, displacement over baseline.
+    """
+    spans, moved = _of_ends(times, ends), _of_ends(functions, ends)
+    return np.asarray((spans[:, np.newaxis] * moved).sum(axis=0) / (spans * spans).sum())
+
+
+def growth(functions: np.ndarray, times: np.ndarray, ends: np.ndarray) -> float:
+    """By what the standard error of such a velocity grows if the functions are fitted beside it, see `drift`.
+
+    Of noise that belongs to the dates, alike on all; infinite where functions and velocity are not told apart.
+    """
+    spans, moved = _of_ends(times, ends), _of_ends(functions, ends)
+    alone = spans - moved @ np.linalg.lstsq(moved, spans, rcond=None)[0]
+    if alone @ alone <= _ALIKE * (spans @ spans):
+        return float("inf")
+    errors = []
+    for part in (alone, spans):
+        lever = part / (part @ part)
+        of_dates = np.bincount(ends[:, 1], lever, times.size) - np.bincount(ends[:, 0], lever, times.size)
+        errors.append(np.sqrt(of_dates @ of_dates))
+    return float(errors[0] / errors[1])
+
+
+def _of_ends(functions: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """What functions (date, ...) of the dates change by in each pair (pair, ...)."""
+    return np.asarray(functions[ends[:, 1]] - functions[ends[:, 0]])
+
+
 def _at(root: np.ndarray, values: np.ndarray, of_home: np.ndarray) -> np.ndarray:
     """Values (date, rows, columns) at the date `root` that each of the dates counts from, see `carry`."""
     whole = np.where(root >= 0.0, root, 0.0).astype(np.int64)
@@ -249,7 +280,7 @@ def _of_matches(nuisance: Nuisance) -> np.ndarray:
     """Terms (match or date, term) in the order of the input."""
     if nuisance.ends is None:
         return nuisance.terms
-    return np.asarray(nuisance.terms[nuisance.ends[:, 1]] - nuisance.terms[nuisance.ends[:, 0]])
+    return _of_ends(nuisance.terms, nuisance.ends)
 
 
 def _share(design: np.ndarray, observed: np.ndarray, values: np.ndarray, is_used: np.ndarray, count: int) -> np.ndarray:
