@@ -100,10 +100,22 @@ def test_numbers_of_vectors():
     row = scores.of_vectors(error, sigma, truth)
     assert row["kept %"] == pytest.approx(99.0)
     assert row["outliers %"] == pytest.approx(100.0 * 80 / 3960, abs=0.3)
-    assert row["retention"] == pytest.approx(0.9, abs=0.005)
+    # 80 of 3960 are far off and show nothing of the motion, the others nine tenths
+    assert row["retention"] == pytest.approx(0.9 * 3880 / 3960, abs=0.005)
     across = scores.coverage(error[1, 120:], sigma[1, 120:])
     assert across["68 %"] == pytest.approx(68.3, abs=2.0)
     assert across["95 %"] == pytest.approx(95.0, abs=1.0)
+
+
+def test_what_is_far_off_retains_nothing():
+    """However many vectors point along the motion, far too long or far too short: none of it is retained."""
+    truth = np.stack([np.full(100, 2.0), np.zeros(100)])
+    error = np.zeros((2, 100))
+    for off, share in ((-2.0, 0.5), (1.5, 0.5), (40.0, 0.5), (np.nan, 1.0)):
+        error[0, :50] = off
+        assert scores.of_vectors(error, None, truth)["retention"] == pytest.approx(share)
+    error[0] = 40.0
+    assert scores.of_vectors(error, None, truth)["retention"] == 0.0
 
 
 # ---------------------------------------------------------------------------------------------------------- experiments
