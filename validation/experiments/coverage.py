@@ -36,7 +36,8 @@ from validation.experiments.command import main
 from validation.experiments.textures import PIXEL
 from xoffset.pipeline.planning import called, make_plan
 from xoffset.recipes import Glacier
-from xoffset.recipes.base import Recipe
+from xoffset.recipes.base import filled
+from xoffset.recipes.own import Own
 
 WINDOW, STEP, SEARCH = 32, 8, 8
 # Dates: four a year, so that motion through the year comes in whole fine pixels.
@@ -45,8 +46,9 @@ YEARS, A_YEAR = 3, 4
 STEADY, CYCLE, JUMP = 1.0, 0.5, 1.5
 # What is said of the motion beforehand: the fastest that is looked for [px a year].
 FASTEST = 5.0
-# Vectors on stable ground that a pair needs: scenes of less than 2 km have few.
-STABLE = 40
+# Distance from what moves beyond which ground is stable [px], and vectors on it that a pair needs: scenes of less than
+# 2 km have few.
+BUFFER, STABLE = 8, 40
 TEXTURES = ("rock glacier", "rock and ice", "high mountains", "farmland")
 # Noises, places of it and misregistrations that each texture gets with each kind of noise.
 SEEDS = 3
@@ -59,7 +61,7 @@ OUTSIDE = -1
 WAYS = ("as the recipe", "without sheared")
 # Range that no window reaches [px].
 UNLIMITED = 100.0
-# Fields that leave a good part of the images where they are.
+# Fields that leave a good part of the images where they are: there the recipe is told what moves.
 WITH_STILL_GROUND = ("landslide",)
 
 
@@ -137,10 +139,23 @@ def scene(texture: str, field: str, ground: str, folder: Path, years: int, seed:
         images.append(noise.added(image, noises[generator.integers(len(noises))], generator))
         places.append(place)
         motions.append(place - by[:, None, None])
-    rim = int(np.ceil(np.abs(history(dates)).max())) + 1
-    inside = (..., slice(rim, -rim), slice(rim, -rim))
+    inside = _inside(dates)
     stack = textures.stack_of(list(np.stack(images)[inside]), dates)
     return Scene(stack, np.stack(places)[inside], np.stack(motions)[inside])
+
+
+def at_rest(texture: str, ground: str, folder: Path, years: int, seed: int) -> xr.DataArray:
+    """Images of the same ground that never moves, with other noise."""
+    told, generator, dates = textures.TEXTURES[texture], np.random.default_rng(seed), dates_of(years)
+    image, noises = textures.averaged(told.read(folder), told.factor), noise.of_dates(ground, folder)
+    images = [noise.added(image, noises[generator.integers(len(noises))], generator) for _ in dates]
+    return textures.stack_of(list(np.stack(images)[_inside(dates)]), dates)
+
+
+def _inside(dates: np.ndarray) -> tuple[Any, ...]:
+    """The part of the images that nothing comes into from beyond them."""
+    rim = int(np.ceil(np.abs(history(dates)).max())) + 1
+    return (..., slice(rim, -rim), slice(rim, -rim))
 
 
 def outlines(scene: Scene) -> dict[str, object]:
@@ -160,27 +175,37 @@ def recipe_of(scene: Scene, field: str, folder: Path) -> Glacier:
     told = {}
     if field in WITH_STILL_GROUND:
         (folder / "moving.geojson").write_text(json.dumps(outlines(scene)))
-        told = {"moving": str(folder / "moving.geojson"), "buffer": 0.5 * WINDOW * PIXEL, "min_nodes": STABLE}
+        told = {"moving": str(folder / "moving.geojson"), "buffer": BUFFER * PIXEL, "min_nodes": STABLE}
     return Glacier(max_velocity=FASTEST * PIXEL, max_search=SEARCH, **told)
 
 
-def by_way(scene: Scene, field: str) -> dict[str, dict[str, Any]]:
-    """Results of the recipe's steps by their names, for each of `WAYS`; what is matched is the same."""
+def by_way(scene: Scene, field: str, still: xr.DataArray | None) -> dict[str, dict[str, Any]]:
+    """Results of the recipe's steps by their names, for each of `WAYS`; what is matched is the same.
+
+    The ground that stands still is too little to tell standard errors: images of `still` ground beside it do.
+    """
     with tempfile.TemporaryDirectory() as folder:
         plan = make_plan(recipe_of(scene, field, Path(folder)), scene.images.chunk({"time": -1}), {})
         names = [name for name in ("stack", "planned", "network", "ground", "matches") if name in plan.results]
         given = dict(zip(names, dask.compute(*(plan.results[name] for name in names)), strict=True))
+    beside = None if still is None else xoffset.correlate(still, given["network"], **plan.options_of(xoffset.correlate))
     return {
-        way: results_of(replace(plan.recipe, max_range=largest), given)
+        way: results_of(replace(plan.recipe, max_range=largest), given, beside)
         for way, largest in zip(WAYS, (Glacier.max_range, UNLIMITED), strict=True)
     }
 
 
-def results_of(recipe: Recipe, given: dict[str, Any]) -> dict[str, Any]:
-    """Results of all steps of the recipe, of which some are given."""
+def results_of(recipe: Own, given: dict[str, Any], beside: xr.Dataset | None) -> dict[str, Any]:
+    """Results of all steps of the recipe, of which some are given; matches of ground beside it tell standard errors."""
     results = dict(given)
     for step in recipe.steps:
-        if step.folder is None and step.name not in results:
+        if step.folder is not None or step.name in results:
+            continue
+        if step.call is xoffset.calibrate and beside is not None:
+            still = xoffset.screen(beside, **recipe.screen_options)
+            everywhere = xr.ones_like(still["dx"].isel(pair=0, drop=True), dtype=bool)
+            results[step.name] = xoffset.calibrate(still, everywhere, apply_to=filled(step.subjects[0], results))
+        else:
             results[step.name] = called(step, results, {}, None)
     return results
 
@@ -304,14 +329,15 @@ def _of_product(product: xr.Dataset, true: np.ndarray, shifts: xr.Dataset, widen
     return Errors(found - true, sigma)
 
 
-def all_measured(folder: Path, *, is_small: bool) -> Iterator[Measured]:
-    """All stacks in each of `WAYS`; each texture with each noise is moved by each field in turn."""
+def all_measured(folder: Path, *, is_small: bool, part: slice = slice(None)) -> Iterator[Measured]:
+    """All stacks, or a part of them, in each of `WAYS`; each texture with each noise is moved by each field in turn."""
     grounds, fields, years = tuple(noise.GROUNDS), tuple(textures.FIELDS), 2 if is_small else YEARS
-    combinations = list(product(range(SEEDS), TEXTURES, grounds))[: 1 if is_small else None]
-    for k, (seed, texture, ground) in enumerate(combinations):
+    combinations = list(enumerate(product(range(SEEDS), TEXTURES, grounds)))
+    for k, (seed, texture, ground) in combinations[:1] if is_small else combinations[part]:
         field = fields[(seed + TEXTURES.index(texture) + grounds.index(ground)) % len(fields)]
         made = scene(texture, field, ground, folder, years, k)
-        found = by_way(made, field)
+        still = at_rest(texture, ground, folder, years, 100 + k) if field in WITH_STILL_GROUND else None
+        found = by_way(made, field, still)
         truth = truth_of(made, ends_of(shifts_of(found[WAYS[0]]), made.images["time"].values))
         for way, results in found.items():
             yield Measured(field, ground, way, measured(results, made, truth, widens=way == WAYS[0]), truth.kind)
@@ -353,9 +379,8 @@ def of_points(product: xr.Dataset, gnss: pd.DataFrame) -> dict[str, float]:
     return {"points": float(found["n"]), "rmse": float(found["rmse"])} | scores.coverage(error, sigma)
 
 
-def run(folder: Path, *, is_small: bool = False) -> dict[str, Rows]:
+def tables(stacks: list[Measured]) -> dict[str, Rows]:
     """Tables by quantity and ground in each of `WAYS`, and by quantity and noise, and quantity and field."""
-    stacks = list(all_measured(folder, is_small=is_small))
     whole, without = ([each for each in stacks if each.way == way] for way in WAYS)
     return {
         "as the recipe": table(whole, "quantity", "ground"),
@@ -363,6 +388,11 @@ def run(folder: Path, *, is_small: bool = False) -> dict[str, Rows]:
         "by noise": table(whole, "quantity", "noise"),
         "by field": table(whole, "quantity", "field"),
     }
+
+
+def run(folder: Path, *, is_small: bool = False) -> dict[str, Rows]:
+    """Tables of all stacks."""
+    return tables(list(all_measured(folder, is_small=is_small)))
 
 
 if __name__ == "__main__":
