@@ -99,9 +99,10 @@ def measured(method: str, scene: str, size: int) -> dict[str, float | None]:
     stack, truth = _scenes.pair(size, **options)
     if method not in PROGRAMS:
         _matched(method, stack.isel(y=slice(0, 112), x=slice(0, 112)), setting)  # compiles
-    before = _peak()
+    before = _memory_before()
     found, seconds = _timed(method, stack, setting)
-    peak = _peak(resource.RUSAGE_CHILDREN) if method in PROGRAMS else _peak() - before
+    of_programs = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024.0
+    peak = of_programs if method in PROGRAMS else _memory("VmHWM") - before
     if seconds < SHORT:
         seconds = min(seconds, _timed(method, stack, setting)[1])
     error = _scenes.errors(found, truth, _nodes(stack, setting))
@@ -174,9 +175,16 @@ def _coverage(shifts: xr.Dataset, truth: xr.Dataset, where: np.ndarray, setting:
     return scores.coverage(error, sigma)
 
 
-def _peak(whose: int = resource.RUSAGE_SELF) -> float:
-    """Most memory so far of the process, or of those that it called [MB]."""
-    return resource.getrusage(whose).ru_maxrss / 1024.0
+def _memory(kind: str) -> float:
+    """Memory of this process now (VmRSS), or the most that it has had (VmHWM) [MB]."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{kind}:")) / 1024.0
+
+
+def _memory_before() -> float:
+    """Memory of this process now [MB], from which on the most is told: compilers and imports took more."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
 
 
 if __name__ == "__main__":

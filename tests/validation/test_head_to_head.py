@@ -26,6 +26,7 @@ def test_a_method_finds_the_motion(
     assert found["rmse px"] < 0.2
     assert found["nmad px"] < 0.15
     assert found["bias px"] < 0.05
+    assert 0.0 <= found["memory MB"] < 1000.0
     if method in PEERS:
         assert "95 %" not in found
     else:
