@@ -121,7 +121,7 @@ def head_to_head() -> plt.Figure:
     panels[1, 0].set_ylim(bottom=-2.0)
     panels[1, 0].set_ylabel("outliers [%]")
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(2, len(scenes)), fontsize=8)
     return figure
 
 
