@@ -13,6 +13,7 @@ import xarray as xr
 import xoffset
 from validation.experiments import (
     coverage,
+    coverage_scene,
     noise,
     null_tests,
     pictures,
@@ -154,18 +155,25 @@ def sheared(tmp_path_factory):
 
 def by_both_ways(folder):
     """The scene, what both ways make of it, and its truth."""
-    scene = coverage.scene("rock and ice", "landslide", "farmland", folder, 2, 0)
-    found = coverage.by_way(scene, "landslide", coverage.at_rest("rock and ice", "farmland", folder, 2, 100))
-    ends = coverage.ends_of(coverage.shifts_of(found[coverage.WAYS[0]]), scene.images["time"].values)
+    scene = coverage_scene.scene("rock and ice", "landslide", "farmland", folder, 2, 0)
+    found = coverage_scene.by_way(
+        scene, "landslide", coverage_scene.at_rest("rock and ice", "farmland", folder, 2, 100)
+    )
+    ends = coverage.ends_of(coverage_scene.shifts_of(found[coverage_scene.WAYS[0]]), scene.images["time"].values)
     return scene, found, coverage.truth_of(scene, ends)
 
 
 def test_a_coverage_can_be_low(sheared):
     """All steps of the recipe; standard errors of a tenth hold almost nothing: the table tells."""
     scene, found, truth = sheared
-    errors = {way: coverage.measured(found[way], scene, truth, widens=way == coverage.WAYS[0]) for way in coverage.WAYS}
-    assert set(errors[coverage.WAYS[0]]) == set(coverage.QUANTITIES)
-    told = coverage.Measured("landslide", "farmland", coverage.WAYS[0], errors[coverage.WAYS[0]], truth.kind)
+    errors = {
+        way: coverage.measured(found[way], scene, truth, widens=way == coverage_scene.WAYS[0])
+        for way in coverage_scene.WAYS
+    }
+    assert set(errors[coverage_scene.WAYS[0]]) == set(coverage.QUANTITIES)
+    told = coverage.Measured(
+        "landslide", "farmland", coverage_scene.WAYS[0], errors[coverage_scene.WAYS[0]], truth.kind
+    )
     smaller = {name: each._replace(sigma=0.1 * each.sigma) for name, each in told.errors.items()}
     of_all, low = (
         {row["quantity"]: row["95 %"] for row in coverage.table([each], "quantity")}
@@ -174,13 +182,13 @@ def test_a_coverage_can_be_low(sheared):
     assert min(of_all.values()) > 85.0
     assert low["shifts"] < 0.5 * of_all["shifts"]
     # what is known of sheared ground makes intervals wider, of the same matches
-    wide, narrow = (errors[way]["velocity"].sigma[:, truth.kind >= 3] for way in coverage.WAYS)
+    wide, narrow = (errors[way]["velocity"].sigma[:, truth.kind >= 3] for way in coverage_scene.WAYS)
     assert np.nanmedian(wide) > 1.2 * np.nanmedian(narrow)
 
 
 def test_the_recipe_takes_off_what_images_lie_apart_by(sheared):
     scene, found, truth = sheared
-    results = found[coverage.WAYS[0]]
+    results = found[coverage_scene.WAYS[0]]
     assert results["corrected"]["is_corrected"].all()
     apart = scene.place - scene.motion
     assert np.abs(apart).max() >= 0.5
@@ -197,9 +205,9 @@ def test_the_truth_of_a_pair_is_that_of_the_ground_in_its_window():
     place = np.zeros((3, 2, 96, 96))
     for date in range(3):
         place[date, 1] = date
-    images = textures.stack_of(list(np.zeros((3, 96, 96))), coverage.dates_of(1)[:3])
+    images = textures.stack_of(list(np.zeros((3, 96, 96))), coverage_scene.dates_of(1)[:3])
     motion = place * np.arange(96) / 48.0
-    scene = coverage.Scene(images, place, motion)
+    scene = coverage_scene.Scene(images, place, motion)
     of_first, range_of = coverage.lagrangian(scene, 0, 2)
     assert of_first[1, 0, 0] == pytest.approx(2.0 * 15.5 / 48.0)
     assert range_of[1, 0, 0] == pytest.approx(2.0 * 31.0 / 48.0)
@@ -210,10 +218,10 @@ def test_the_truth_of_a_pair_is_that_of_the_ground_in_its_window():
 
 
 def test_outlines_hold_all_that_moves():
-    images = textures.stack_of(list(np.zeros((2, 40, 50))), coverage.dates_of(1)[:2])
+    images = textures.stack_of(list(np.zeros((2, 40, 50))), coverage_scene.dates_of(1)[:2])
     motion = np.zeros((2, 2, 40, 50))
     motion[1, 0, 10:20, 5:25] = 1.0
-    told = coverage.outlines(coverage.Scene(images, motion, motion))
+    told = coverage_scene.outlines(coverage_scene.Scene(images, motion, motion))
     (ring,) = told["coordinates"][0]
     assert sorted(set(ring)) == [(45.0, -195.0), (45.0, -95.0), (245.0, -195.0), (245.0, -95.0)]
 
