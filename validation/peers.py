@@ -6,19 +6,13 @@ import importlib
 import importlib.metadata
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import _peers
-
-
-class Setting(NamedTuple):
-    """Side of the windows, half-range of the search and distance of the windows [px]."""
-
-    template: int
-    search: int
-    step: int
+from validation.programs import PROGRAMS, Program
+from validation.settings import Setting, on_nodes
 
 
 class Peer(NamedTuple):
@@ -39,17 +33,32 @@ class Peer(NamedTuple):
 
     @property
     def version(self) -> str:
-        """Version of the distribution."""
-        return importlib.metadata.version(self.distribution)
+        """Version of the distribution; "?" of what is there without one."""
+        try:
+            return importlib.metadata.version(self.distribution)
+        except importlib.metadata.PackageNotFoundError:
+            return "?"
 
 
-def on_nodes(field: np.ndarray, setting: Setting) -> np.ndarray:
-    """Values (2, y, x) of every pixel at the middle of the windows, which lies between four pixels."""
-    half = setting.template // 2
-    count = [(size - setting.template) // setting.step + 1 for size in field.shape[1:]]
-    rows, columns = (np.arange(each) * setting.step + half for each in count)
-    around = [field[:, rows[:, None] - i, columns[None] - j] for i in (0, 1) for j in (0, 1)]
-    return np.asarray(np.mean(around, axis=0))
+class OnPath(NamedTuple):
+    """A program of others that is called with files."""
+
+    program: Program
+
+    @property
+    def match(self) -> Callable[[np.ndarray, Setting], np.ndarray]:
+        """The call."""
+        return self.program.match
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on the path."""
+        return self.program.path is not None
+
+    @property
+    def version(self) -> str:
+        """Its path, since programs tell their versions in their own ways."""
+        return str(self.program.path)
 
 
 def _opencv(images: np.ndarray, setting: Setting) -> np.ndarray:
@@ -83,6 +92,19 @@ def _openpiv(images: np.ndarray, setting: Setting) -> np.ndarray:
     return _placed(np.stack([right, down]), images.shape[1:], setting)
 
 
+def _ffpiv(images: np.ndarray, setting: Setting) -> np.ndarray:
+    """As OpenPIV, by FFTW; its windows are one step apart, which it tells as what they overlap by."""
+    from ffpiv import api
+
+    side = setting.template + 2 * setting.search
+    options = {"window_size": 2 * (setting.template,), "overlap": 2 * (setting.template - setting.step,)}
+    columns, rows, scores = api.cross_corr(
+        _peers.highpass(images), search_area_size=2 * (side,), normalize=True, verbose=False, **options
+    )
+    right, down = api.u_v_displacement(scores, len(rows), len(columns))
+    return _placed(np.stack([right[0], down[0]]), images.shape[1:], setting)
+
+
 def _placed(found: np.ndarray, shape: tuple[int, ...], setting: Setting) -> np.ndarray:
     """Values of windows whose search areas begin at the rim, on the nodes: the first of these that have an area."""
     out = np.full((2, *((size - setting.template) // setting.step + 1 for size in shape)), np.nan)
@@ -103,12 +125,44 @@ def _efolki(images: np.ndarray, setting: Setting) -> np.ndarray:
     return on_nodes(np.stack(flow), setting)
 
 
-PEERS = {
+def _autorift(images: np.ndarray, setting: Setting) -> np.ndarray:
+    """With one size of chips, its high-pass and its tests; a coarse search of every node, since scenes are small.
+
+    A node of it lies half a pixel before the middle of its chip. Its displacement is positive to the right and up.
+    """
+    from autoRIFT import autoRIFT
+
+    starts = [setting.step * np.arange((size - setting.template) // setting.step + 1) for size in images.shape[1:]]
+    rows, columns = np.meshgrid(*(each + setting.template // 2 - 1 for each in starts), indexing="ij")
+    matcher: Any = autoRIFT()
+    matcher.I1, matcher.I2 = (image.astype(np.float32) for image in images)
+    matcher.xGrid, matcher.yGrid = columns.astype(np.int32), rows.astype(np.int32)
+    matcher.ChipSizeMinX = matcher.ChipSizeMaxX = matcher.ChipSize0X = setting.template
+    matcher.GridSpacingX = matcher.SkipSampleX = matcher.SkipSampleY = setting.step
+    # as arrays, since numbers alone are turned to another type by recent NumPy
+    for name, value in (("SearchLimitX", setting.search), ("SearchLimitY", setting.search), ("Dx0", 0), ("Dy0", 0)):
+        setattr(matcher, name, np.full(rows.shape, value, dtype=np.float32))
+    matcher.sparseSearchSampleRate, matcher.OverSampleRatio = 1, 64
+    matcher.preprocess_filt_hps()
+    matcher.uniform_data_type()
+    matcher.runAutorift()
+    out = np.full((2, *rows.shape), np.nan)
+    # nothing is said of scenes that are too small for it
+    if matcher.Dx is not None:
+        height, width = matcher.Dx.shape
+        out[:, :height, :width] = matcher.Dx, -matcher.Dy
+    return out
+
+
+PEERS: dict[str, Peer | OnPath] = {
     "OpenCV matchTemplate, parabola": Peer("cv2", "opencv-python-headless", _opencv),
     "OpenCV DIS": Peer("cv2", "opencv-python-headless", _dis),
     "scikit-image phase": Peer("skimage.registration", "scikit-image", _skimage),
     "OpenPIV": Peer("openpiv.pyprocess", "openpiv", _openpiv),
+    "ffpiv": Peer("ffpiv.api", "ffpiv", _ffpiv),
     "GeFolki": Peer("gefolki", "gefolki", _efolki),
+    "autoRIFT": Peer("autoRIFT", "autoRIFT", _autorift),
+    **{name: OnPath(program) for name, program in PROGRAMS.items()},
 }
-# What the registry has not, or not as a wheel: measured earlier, see the benchmarks.
-ABSENT = ("autoRIFT", "pycorr", "MicMac", "COSI-Corr", "Ames Stereo Pipeline", "arosics")
+# What has neither a wheel nor a call here: measured earlier, see the benchmarks.
+ABSENT = ("arosics",)

@@ -5,6 +5,7 @@ python -m validation.pictures
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,9 +13,12 @@ import numpy as np
 import pandas as pd
 
 from validation import tables
-from validation.case import load, names
+from validation.case import Figure, load, names
 from validation.cases import rangitikei
+from validation.measures import Row
 
+# Numbers over published ones that are shown.
+LIMITS = (0.3, 1.5)
 FOLDER = Path(__file__).parents[1] / "docs" / "_static" / "validation"
 
 
@@ -29,12 +33,16 @@ def main() -> int:
 
 def figures() -> plt.Figure:
     """Ours over the published number, of each figure that says what ours should be."""
-    rows = []
+    rows, wanted = [], []
     for name in names():
+        case = load(name)
         for row in (tables.read(name) or {"table": []})["table"]:
             if row["met"] in ("yes", "no") and row["published"]:
-                rows.append((f"{load(name).title.split(',')[0].split(':')[0]}: {row['quantity']}", row))
+                rows.append((f"{case.title.split(',')[0].split(':')[0]}: {row['quantity']}", row))
+                wanted.append(_wanted(next(each for each in case.published if _is_of(each, row))))
     figure, panel = plt.subplots(figsize=(9.0, 0.21 * len(rows) + 1.0), layout="constrained")
+    low, high = np.transpose(wanted)
+    panel.barh(range(len(rows)), high - low, left=low, height=0.8, color="0.9", label="counts as met")
     for k, (_, row) in enumerate(rows):
         colour = "C2" if row["met"] == "yes" else "C3"
         panel.plot(row["xoffset"] / row["published"], k, "o", color=colour, ms=5)
@@ -45,9 +53,22 @@ def figures() -> plt.Figure:
     panel.plot([], [], "x", color="0.5", label="OpenCV, same scene")
     panel.axvline(1.0, color="k", lw=0.8)
     panel.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=7)
-    panel.set(xlabel="measured over published", ylim=(len(rows) - 0.4, -0.6))
-    panel.legend(fontsize=8)
+    panel.set(xlabel="measured over published", xlim=LIMITS, ylim=(len(rows) - 0.4, -0.6))
+    panel.legend(fontsize=8, loc="upper left")
     return figure
+
+
+def _is_of(figure: Figure, row: Row) -> bool:
+    """Whether a row stands beside this figure."""
+    is_same = (figure.quantity, figure.of) == (row["quantity"], row["of"])
+    return is_same and math.isclose(figure.value, row["published"], rel_tol=1e-3)
+
+
+def _wanted(figure: Figure) -> tuple[float, float]:
+    """Least and largest number over the published one that counts as met; the edge of the picture if there is none."""
+    if figure.ours == "about":
+        return 1.0 - figure.within, 1.0 + figure.within
+    return (LIMITS[0], 1.0) if figure.ours == "at most" else (1.0, LIMITS[1])
 
 
 def pegs() -> plt.Figure:
@@ -77,20 +98,30 @@ def pegs() -> plt.Figure:
 
 
 def head_to_head() -> plt.Figure:
-    """Error and time of each matcher, one panel a scene."""
+    """Error and outliers of each matcher beside its time, one column a scene."""
     rows = pd.DataFrame((tables.read("head_to_head") or {"matchers": []})["matchers"])
-    scenes = list(dict.fromkeys(rows.scene))
-    figure, panels = plt.subplots(1, len(scenes), figsize=(3.0 * len(scenes), 3.6), layout="constrained", sharex=True)
-    for panel, scene in zip(np.atleast_1d(panels), scenes, strict=True):
-        for k, (_, row) in enumerate(rows[rows.scene == scene].iterrows()):
-            marker = "o" if row.method.startswith("xoffset") else "s"
-            panel.plot(row["us a window"], row["rmse px"], marker, color=f"C{k}", label=row.method)
-            panel.annotate(f"{row['outliers %']:.1f} %", (row["us a window"], row["rmse px"]), fontsize=6)
-        panel.set(title=scene, xscale="log", xlabel="CPU µs a window")
-        panel.set_ylim(bottom=0.0)
-    np.atleast_1d(panels)[0].set_ylabel("error [px]; beside it outliers")
-    handles, labels = np.atleast_1d(panels)[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7)
+    scenes, methods = (list(dict.fromkeys(rows[name])) for name in ("scene", "method"))
+    size = (2.7 * len(scenes) + 0.6, 5.6)
+    figure, panels = plt.subplots(
+        2, len(scenes), figsize=size, layout="constrained", sharex=True, sharey="row", squeeze=False
+    )
+    for (above, below), scene in zip(panels.T, scenes, strict=True):
+        for k, method in enumerate(methods):
+            found = rows[(rows.scene == scene) & (rows.method == method)]
+            marker = "o" if method.startswith("xoffset") else "s"
+            options = {"color": plt.get_cmap("tab20")(2 * k % 20 + (k > 9)), "label": method, "ls": ""}
+            above.plot(found["us a window"], found["rmse px"], marker, **options)
+            below.plot(found["us a window"], found["outliers %"], marker, **options)
+        above.set_title(scene, fontsize=10)
+        below.set(xscale="log", xlabel="CPU µs a window")
+        for panel in (above, below):
+            panel.grid(alpha=0.3)
+    panels[0, 0].set_ylim(bottom=0.0)
+    panels[0, 0].set_ylabel("error without outliers [px]")
+    panels[1, 0].set_ylim(bottom=-2.0)
+    panels[1, 0].set_ylabel("outliers [%]")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(2, len(scenes)), fontsize=8)
     return figure
 
 

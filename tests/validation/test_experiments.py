@@ -13,6 +13,7 @@ import xarray as xr
 import xoffset
 from validation.experiments import (
     coverage,
+    coverage_scene,
     noise,
     null_tests,
     pictures,
@@ -24,6 +25,13 @@ from validation.experiments import (
 )
 
 
+def made_up_images(ground, dates, folder):
+    """Images of random ground (date, rows, columns), with noise as strong as its detail."""
+    rng = np.random.default_rng(2)
+    shared = scipy.ndimage.gaussian_filter(rng.standard_normal((160, 160)), 1.0)
+    return shared + 0.25 * shared.std() * rng.standard_normal((len(dates), 160, 160))
+
+
 @pytest.fixture
 def made_up(monkeypatch):
     """Random ground in place of the real images, and images of it with noise as strong as its detail."""
@@ -32,13 +40,8 @@ def made_up(monkeypatch):
         image = scipy.ndimage.gaussian_filter(np.random.default_rng(1).standard_normal((512, 512)), 2.0)
         return textures.middle(1000.0 * image, 128 * self.factor)
 
-    def images(ground, dates, folder):
-        rng = np.random.default_rng(2)
-        shared = scipy.ndimage.gaussian_filter(rng.standard_normal((160, 160)), 1.0)
-        return shared + 0.25 * shared.std() * rng.standard_normal((len(dates), 160, 160))
-
     monkeypatch.setattr(textures.Texture, "read", read)
-    monkeypatch.setattr(noise, "images", images)
+    monkeypatch.setattr(noise, "images", made_up_images)
 
 
 # ------------------------------------------------------------------------------------------------------------- textures
@@ -100,10 +103,22 @@ def test_numbers_of_vectors():
     row = scores.of_vectors(error, sigma, truth)
     assert row["kept %"] == pytest.approx(99.0)
     assert row["outliers %"] == pytest.approx(100.0 * 80 / 3960, abs=0.3)
-    assert row["retention"] == pytest.approx(0.9, abs=0.005)
+    # 80 of 3960 are far off and show nothing of the motion, the others nine tenths
+    assert row["retention"] == pytest.approx(0.9 * 3880 / 3960, abs=0.005)
     across = scores.coverage(error[1, 120:], sigma[1, 120:])
     assert across["68 %"] == pytest.approx(68.3, abs=2.0)
     assert across["95 %"] == pytest.approx(95.0, abs=1.0)
+
+
+def test_what_is_far_off_retains_nothing():
+    """However many vectors point along the motion, far too long or far too short: none of it is retained."""
+    truth = np.stack([np.full(100, 2.0), np.zeros(100)])
+    error = np.zeros((2, 100))
+    for off, share in ((-2.0, 0.5), (1.5, 0.5), (40.0, 0.5), (np.nan, 1.0)):
+        error[0, :50] = off
+        assert scores.of_vectors(error, None, truth)["retention"] == pytest.approx(share)
+    error[0] = 40.0
+    assert scores.of_vectors(error, None, truth)["retention"] == 0.0
 
 
 # ---------------------------------------------------------------------------------------------------------- experiments
@@ -125,28 +140,90 @@ def test_windows_tell_the_motion_of_made_up_ground(made_up, tmp_path):
         assert still["xoffset"]["rmse px"] < still["OpenCV"]["rmse px"]
 
 
-def test_a_coverage_can_be_low(made_up, tmp_path):
-    """Standard errors of a tenth hold almost nothing: the table tells."""
-    stack, truth = coverage.scene("rock and ice", "landslide", "farmland", tmp_path, 2, 0)
-    kind = coverage.kinds(truth)
-    errors = coverage.measured(coverage.matched(stack), truth, stack["time"].values)
-    assert set(errors) == set(coverage.QUANTITIES)
-    told = coverage.Measured("landslide", "farmland", False, errors, kind)
-    smaller = {name: each._replace(sigma=0.1 * each.sigma) for name, each in errors.items()}
-    found, low = (
+@pytest.fixture(scope="module")
+def sheared(tmp_path_factory):
+    """A landslide in two years on ground wide enough to be corrected by, the results of both ways, and its truth."""
+
+    def read(self, folder):
+        return 1000.0 * scipy.ndimage.gaussian_filter(np.random.default_rng(1).standard_normal((768, 768)), 2.0)
+
+    with pytest.MonkeyPatch.context() as changes:
+        changes.setattr(textures.Texture, "read", read)
+        changes.setattr(noise, "images", made_up_images)
+        return by_both_ways(tmp_path_factory.mktemp("sheared"))
+
+
+def by_both_ways(folder):
+    """The scene, what both ways make of it, and its truth."""
+    scene = coverage_scene.scene("rock and ice", "landslide", "farmland", folder, 2, 0)
+    found = coverage_scene.by_way(
+        scene, "landslide", coverage_scene.at_rest("rock and ice", "farmland", folder, 2, 100)
+    )
+    ends = coverage.ends_of(coverage_scene.shifts_of(found[coverage_scene.WAYS[0]]), scene.images["time"].values)
+    return scene, found, coverage.truth_of(scene, ends)
+
+
+def test_a_coverage_can_be_low(sheared):
+    """All steps of the recipe; standard errors of a tenth hold almost nothing: the table tells."""
+    scene, found, truth = sheared
+    errors = {
+        way: coverage.measured(found[way], scene, truth, widens=way == coverage_scene.WAYS[0])
+        for way in coverage_scene.WAYS
+    }
+    assert set(errors[coverage_scene.WAYS[0]]) == set(coverage.QUANTITIES)
+    told = coverage.Measured(
+        "landslide", "farmland", coverage_scene.WAYS[0], errors[coverage_scene.WAYS[0]], truth.kind
+    )
+    smaller = {name: each._replace(sigma=0.1 * each.sigma) for name, each in told.errors.items()}
+    of_all, low = (
         {row["quantity"]: row["95 %"] for row in coverage.table([each], "quantity")}
         for each in (told, told._replace(errors=smaller))
     )
-    assert found["shifts"] > 60.0
-    assert low["shifts"] < 0.5 * found["shifts"]
+    assert min(of_all.values()) > 85.0
+    assert low["shifts"] < 0.5 * of_all["shifts"]
+    # what is known of sheared ground makes intervals wider, of the same matches
+    wide, narrow = (errors[way]["velocity"].sigma[:, truth.kind >= 3] for way in coverage_scene.WAYS)
+    assert np.nanmedian(wide) > 1.2 * np.nanmedian(narrow)
+
+
+def test_the_recipe_takes_off_what_images_lie_apart_by(sheared):
+    scene, found, truth = sheared
+    results = found[coverage_scene.WAYS[0]]
+    assert results["corrected"]["is_corrected"].all()
+    apart = scene.place - scene.motion
+    assert np.abs(apart).max() >= 0.5
+    still = truth.kind == 0
+    raw, left = (
+        np.nanmedian(textures.in_pixels(results[name])[0][..., still], axis=-1) for name in ("shifts", "corrected")
+    )
+    assert np.abs(raw).max() > 0.3
+    assert np.abs(left).max() < 0.1
 
 
 def test_the_truth_of_a_pair_is_that_of_the_ground_in_its_window():
-    truth = np.zeros((3, 2, 96, 96))
+    """Ground that moves at twice its place to the right: another part of it lies in the window on each date."""
+    place = np.zeros((3, 2, 96, 96))
     for date in range(3):
-        truth[date, 1] = date
-    np.testing.assert_array_equal(coverage.lagrangian(truth, 1, 2)[1], 1.0)
-    np.testing.assert_array_equal(coverage.lagrangian(truth, 0, 2)[1], 2.0)
+        place[date, 1] = date
+    images = textures.stack_of(list(np.zeros((3, 96, 96))), coverage_scene.dates_of(1)[:3])
+    motion = place * np.arange(96) / 48.0
+    scene = coverage_scene.Scene(images, place, motion)
+    of_first, range_of = coverage.lagrangian(scene, 0, 2)
+    assert of_first[1, 0, 0] == pytest.approx(2.0 * 15.5 / 48.0)
+    assert range_of[1, 0, 0] == pytest.approx(2.0 * 31.0 / 48.0)
+    later, _ = coverage.lagrangian(scene, 1, 2)
+    # a pixel to the left
+    assert later[1, 0, 1] == pytest.approx(22.5 / 48.0)
+    np.testing.assert_array_equal(later[0], 0.0)
+
+
+def test_outlines_hold_all_that_moves():
+    images = textures.stack_of(list(np.zeros((2, 40, 50))), coverage_scene.dates_of(1)[:2])
+    motion = np.zeros((2, 2, 40, 50))
+    motion[1, 0, 10:20, 5:25] = 1.0
+    told = coverage_scene.outlines(coverage_scene.Scene(images, motion, motion))
+    (ring,) = told["coordinates"][0]
+    assert sorted(set(ring)) == [(45.0, -195.0), (45.0, -95.0), (245.0, -195.0), (245.0, -95.0)]
 
 
 def test_coverage_at_points_of_gnss():

@@ -2,7 +2,11 @@
 
 What an interval is of: the mean motion of the window, over all of its pixels on the reference image, at the dates of
 the images. Not that of its centre, and not that of a point. Real textures are moved through time by whole fine pixels,
-so that this mean is known exactly; each date has its own noise of real images of stable ground.
+so that this mean is known exactly; each date has its own noise of real images of stable ground, and lies a fraction of
+a pixel apart where ground stands still that this can be told by.
+
+All steps are those of the recipe `glacier`, whose windows have one size: pairs, matches, screen, correction and
+calibration where ground stands still, and what it does about sheared ground. Beside it stands the same without that.
 
 python -m validation.experiments.coverage --data ../shared/data          all, some minutes
 python -m validation.experiments.coverage --data ../shared/data --small  one stack, to see that it works
@@ -13,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,19 +27,31 @@ import xoffset
 from validation.case import Rows
 from validation.experiments import noise, scores, textures
 from validation.experiments.command import main
+from validation.experiments.coverage_scene import (
+    SEARCH,
+    STEP,
+    WAYS,
+    WINDOW,
+    WITH_STILL_GROUND,
+    YEARS,
+    Scene,
+    at_rest,
+    by_way,
+    event_of,
+    scene,
+    shifts_of,
+    terms,
+)
 from validation.experiments.textures import PIXEL
 
-WINDOW, STEP, SEARCH = 32, 8, 8
-# Dates: four a year, so that motion through the year comes in whole fine pixels.
-YEARS, A_YEAR = 3, 4
-# Of a pixel, at the place that moves most: steady motion in a year, amplitude of the cycle of a year, step.
-STEADY, CYCLE, JUMP = 1.0, 0.5, 1.5
-# Longest pairs, in dates.
-LONGEST = 3
 TEXTURES = ("rock glacier", "rock and ice", "high mountains", "farmland")
+# Noises, places of it and misregistrations that each texture gets with each kind of noise.
+SEEDS = 3
 QUANTITIES = ("shifts", "series", "velocity", "steady part", "step", "seasonal sine", "seasonal cosine")
 # Ground: still, moving as one, and margins by how much the motion of a pair, the longest, differs within a window [px].
 KINDS = ("still", "moving", "margin, up to 1 px", "margin, 1 to 2 px", "margin, more than 2 px")
+# Kind of windows whose search leaves the image.
+OUTSIDE = -1
 
 
 class Errors(NamedTuple):
@@ -50,166 +66,136 @@ class Measured(NamedTuple):
 
     field: str
     noise: str
-    is_calibrated: bool
+    way: str
     errors: dict[str, Errors]
     kind: np.ndarray
-
-
-# --------------------------------------------------------------------------------------------------------------- scene
-
-
-def dates_of(years: int) -> np.ndarray:
-    """Dates (time), an even part of a year of 365.25 days apart."""
-    apart = np.timedelta64(int(365.25 * 86_400_000_000 / A_YEAR), "us")
-    return np.datetime64("2018-01-01", "us") + apart * np.arange(A_YEAR * years + 1)
-
-
-def event_of(dates: np.ndarray) -> np.datetime64:
-    """Instant of the step: between the two dates in the middle."""
-    return dates[dates.size // 2] - np.timedelta64(30, "D")
-
-
-def terms(dates: np.ndarray) -> np.ndarray:
-    """What motion consists of (term, time): one, years since the middle, sine and cosine of the year, and the step."""
-    years = (dates - np.datetime64("2000-01-01")) / np.timedelta64(1, "us") / (365.25 * 86_400_000_000.0)
-    middle = 0.5 * (years[0] + years[-1])
-    cycle = 2.0 * np.pi * years
-    return np.stack([np.ones_like(years), years - middle, np.sin(cycle), np.cos(cycle), dates >= event_of(dates)])
-
-
-def history(dates: np.ndarray) -> np.ndarray:
-    """Displacement (time) of the place that moves most, since the first date [px]."""
-    _, years, sine, _, step = terms(dates)
-    told = STEADY * years + CYCLE * sine + JUMP * step
-    return np.asarray(told - told[0])
-
-
-def scene(
-    texture: str, field: str, ground: str, folder: Path, years: int, seed: int, *, is_still: bool = False
-) -> tuple[xr.DataArray, np.ndarray]:
-    """Images of moving ground, or of the same at rest, with noise by date, and the motion since the first one [px].
-
-    The motion is (time, 2, rows, columns), down and right.
-    """
-    told, generator = textures.TEXTURES[texture], np.random.default_rng(seed)
-    fine, dates = told.read(folder), dates_of(years)
-    share, noises = textures.shares(field, fine.shape), noise.of_dates(ground, folder)
-    before = textures.averaged(fine, told.factor)
-    at_rest = before, np.zeros((2, *before.shape))
-    images, truth = [], []
-    for moved in history(dates):
-        image, motion = at_rest if is_still else textures.moved(fine, moved * share, told.factor)
-        images.append(noise.added(image, noises[generator.integers(len(noises))], generator))
-        truth.append(motion)
-    rim = int(np.ceil(np.abs(history(dates)).max())) + 1
-    inside = (..., slice(rim, -rim), slice(rim, -rim))
-    return textures.stack_of(list(np.stack(images)[inside]), dates), np.stack(truth)[inside]
 
 
 # ------------------------------------------------------------------------------------------------------------- results
 
 
-def kinds(truth: np.ndarray) -> np.ndarray:
-    """Which of `KINDS` each window is (rows, columns); truth (time, 2, rows, columns) [px]."""
-    pairs = [truth[k + gap] - truth[k] for gap in range(1, LONGEST + 1) for k in range(len(truth) - gap)]
-    spread = np.max([np.hypot(*textures.in_windows(each, WINDOW, STEP)[1]) for each in pairs], axis=0)
-    length = np.hypot(*textures.in_windows(truth[-1], WINDOW, STEP)[0])
-    found = np.where(length > 0.0, 1, 0)
-    for k, limit in enumerate((0.36, 1.0, 2.0)):
-        found = np.where(spread > limit, 2 + k, found)
-    return found.astype(np.int8)
+def lagrangian(scene: Scene, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean motion of windows from one date to another, and its range (2, rows, columns) [px].
 
-
-def lagrangian(truth: np.ndarray, first: int, second: int) -> np.ndarray:
-    """Mean motion (2, rows, columns) of windows from one date to another, of the ground in them on the earlier [px].
-
-    The window stays where it is, and other ground comes into it: motion is told where the ground is on that date.
+    Of the ground that is in a window on the first of the two dates: the window stays, and other ground comes into it.
     """
-    back = np.rint(-truth[first]).astype(np.int64)
+    back = np.rint(-scene.place[first]).astype(np.int64)
     rows, columns = np.indices(back.shape[1:]) + back
     rows, columns = (np.clip(each, 0, size - 1) for each, size in zip((rows, columns), back.shape[1:], strict=True))
-    return textures.in_windows((truth[second] - truth[first])[:, rows, columns], WINDOW, STEP)[0]
+    return textures.in_windows((scene.motion[second] - scene.motion[first])[:, rows, columns], WINDOW, STEP)
 
 
-def matched(stack: xr.DataArray) -> xr.Dataset:
-    """Each date with the next ones, screened."""
-    network = xoffset.pairs(stack, max_gap=LONGEST)
-    return xoffset.screen(xoffset.correlate(stack, network, template=WINDOW, search=SEARCH, step=STEP))
+class Truth(NamedTuple):
+    """Motion (pair, 2, rows, columns) [px] of the ground in each window in each pair, and the kind of ground."""
+
+    of_pairs: np.ndarray
+    kind: np.ndarray
 
 
-def calibrated(shifts: xr.Dataset, at_rest: xr.DataArray) -> xr.Dataset:
-    """Shifts whose standard errors are scaled to what is seen on the same ground at rest, with other noise."""
-    still = matched(at_rest)
-    everywhere = xr.DataArray(
-        np.ones(still["dx"].shape[1:], bool), coords={"y": still.y, "x": still.x}, dims=("y", "x")
-    )
-    return xoffset.calibrate(still, everywhere, apply_to=shifts)
+def truth_of(scene: Scene, ends: tuple[np.ndarray, np.ndarray]) -> Truth:
+    """Truth of pairs by the numbers of their two dates; the kind is that of `KINDS`, or `OUTSIDE`."""
+    found = [lagrangian(scene, i, j) for i, j in zip(*ends, strict=True)]
+    means, ranges = (np.stack([each[k] for each in found]) for k in range(2))
+    kind = np.where(np.hypot(means[:, 0], means[:, 1]).max(axis=0) > 0.0, 1, 0)
+    for k, limit in enumerate((0.36, 1.0, 2.0)):
+        kind = np.where(np.hypot(ranges[:, 0], ranges[:, 1]).max(axis=0) > limit, 2 + k, kind)
+    inside = textures.searched(scene.images.shape[1:], WINDOW, SEARCH, STEP)
+    return Truth(means, np.where(inside, kind, OUTSIDE).astype(np.int8))
 
 
-def measured(shifts: xr.Dataset, truth: np.ndarray, dates: np.ndarray) -> dict[str, Errors]:
-    """Errors of all quantities."""
+def ends_of(shifts: xr.Dataset, dates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the two dates of each pair (pair,)."""
+    first, second = (np.searchsorted(dates, shifts[name].values) for name in ("reference", "secondary"))
+    return first, second
+
+
+def measured(results: dict[str, Any], scene: Scene, truth: Truth, *, widens: bool) -> dict[str, Errors]:
+    """Errors of all quantities; what is made of the shifts knows that ground is sheared if it `widens`."""
+    shifts, dates = shifts_of(results), scene.images["time"].values
     found, sigma = textures.in_pixels(shifts)
-    ends = [np.searchsorted(dates, shifts[name].values) for name in ("reference", "secondary")]
-    true = np.stack([lagrangian(truth, i, j) for i, j in zip(*ends, strict=True)])
-    errors = {"shifts": Errors(found - true, sigma)}
-    means = np.stack([textures.in_windows(each, WINDOW, STEP)[0] for each in truth])
-    series = xoffset.invert(shifts, reference=dates[0])
-    moved, of_date = textures.in_pixels(series.rename(time="pair"))
-    errors["series"] = Errors((moved - means)[1:], np.hypot(of_date, of_date[:1])[1:])
+    shared = shifts["sigma_shift"].values / PIXEL if "sigma_shift" in shifts else np.zeros(len(found))
+    error = found - truth.of_pairs
+    parts = _parts(truth.of_pairs, ends_of(shifts, dates), dates)
     return (
-        errors
-        | _of_terms(shifts, means, dates)
-        | {"velocity": _of_velocity(shifts, errors["shifts"].error, means, dates)}
+        {"shifts": Errors(error, np.hypot(sigma, shared[:, None, None, None]))}
+        | {"series": _of_series(results["series" if widens else "series_of_pairs"], scene)}
+        | {"velocity": _of_velocity(shifts, error, parts[1], widens=widens)}
+        | _of_terms(shifts, parts, dates, widens=widens)
     )
 
 
-def _parts(means: np.ndarray, dates: np.ndarray) -> np.ndarray:
-    """Terms (term, 2, rows, columns) of the true motion (time, 2, rows, columns), by least squares."""
-    found = np.linalg.lstsq(terms(dates).T, means.reshape(dates.size, -1), rcond=None)[0]
-    return np.asarray(found.reshape(-1, *means.shape[1:]))
+def _parts(of_pairs: np.ndarray, ends: tuple[np.ndarray, np.ndarray], dates: np.ndarray) -> np.ndarray:
+    """Terms (term, 2, rows, columns) of true motions (pair, 2, rows, columns), by least squares; of the first none."""
+    every = terms(dates)
+    design = (every[:, ends[1]] - every[:, ends[0]])[1:]
+    found = np.linalg.lstsq(design.T, of_pairs.reshape(len(of_pairs), -1), rcond=None)[0]
+    found = found.reshape(-1, *of_pairs.shape[1:])
+    return np.concatenate([np.full_like(found[:1], np.nan), found])
 
 
-def _of_terms(shifts: xr.Dataset, means: np.ndarray, dates: np.ndarray) -> dict[str, Errors]:
+def _of_series(series: xr.Dataset, scene: Scene) -> Errors:
+    """Errors of displacements since the reference date of the series, of the ground in each window on that date."""
+    moved, of_date = textures.in_pixels(series.rename(time="pair"))
+    first = int(np.searchsorted(scene.images["time"].values, np.datetime64(series.attrs["reference"])))
+    others = np.delete(np.arange(len(moved)), first)
+    true = np.stack([lagrangian(scene, first, int(k))[0] for k in others])
+    sigma = np.hypot(of_date, of_date[first])
+    if "sigma_shift" in series:
+        shared = series["sigma_shift"].values / PIXEL
+        sigma = np.hypot(sigma, np.hypot(shared, shared[first])[:, None, None, None])
+    return Errors(moved[others] - true, sigma[others])
+
+
+def _of_terms(shifts: xr.Dataset, true: np.ndarray, dates: np.ndarray, *, widens: bool) -> dict[str, Errors]:
     """Errors of the parts of a motion that are fitted together."""
-    true = _parts(means, dates)
-    parts = xoffset.decompose(shifts, seasonal=True, steps=[event_of(dates)])
-    labels = {"steady part": "v{}", "step": "step_d{}", "seasonal sine": "annual_sin_d{}"}
-    labels["seasonal cosine"] = "annual_cos_d{}"
+    parts = xoffset.decompose(shifts, seasonal=True, steps=[event_of(dates)]).squeeze("step", drop=True)
+    labels = {"steady part": "v", "step": "step_d", "seasonal sine": "annual_sin_d", "seasonal cosine": "annual_cos_d"}
     values = dict(zip(labels, (true[1], true[4], true[2], true[3]), strict=True))
-    return {name: _of_product(parts, label, values[name]) for name, label in labels.items()}
+    return {
+        name: _of_product(_as_vectors(parts, label), values[name], shifts, widens) for name, label in labels.items()
+    }
 
 
-def _of_velocity(shifts: xr.Dataset, error: np.ndarray, means: np.ndarray, dates: np.ndarray) -> Errors:
+def _as_vectors(parts: xr.Dataset, label: str) -> xr.Dataset:
+    """One term of a motion as a velocity or as a displacement, which `widen_sheared` takes."""
+    wanted = {f"{label}{axis}": f"{label[-1]}{axis}" for axis in "xy"}
+    wanted |= {f"sigma_{name}": f"sigma_{new}" for name, new in wanted.items()}
+    return parts[list(wanted)].rename(wanted)
+
+
+def _of_velocity(shifts: xr.Dataset, error: np.ndarray, steady: np.ndarray, *, widens: bool) -> Errors:
     """Errors of the velocity of ground that would move steadily alone, its shifts being as wrong as these.
 
     A line has no truth where the ground also jumps and swings.
     """
-    steady = _parts(means, dates)[1]
     years = shifts["baseline"].values / 365.25
     seen = (years[:, None, None, None] * steady + error) * PIXEL
     alone = shifts.assign(dx=shifts["dx"].copy(data=seen[:, 1]), dy=shifts["dy"].copy(data=-seen[:, 0]))
-    return _of_product(xoffset.velocity(alone), "v{}", steady)
+    return _of_product(xoffset.velocity(alone), steady, alone, widens)
 
 
-def _of_product(product: xr.Dataset, label: str, true: np.ndarray) -> Errors:
-    """Errors of a quantity by its label, in which {} stands for the axis."""
-    names = [label.format(axis) for axis in "yx"]
-    found = np.stack([product[each].squeeze().values for each in names]) / PIXEL
-    sigma = np.stack([product[f"sigma_{each}"].squeeze().values for each in names]) / PIXEL
-    return Errors(found * np.array([-1.0, 1.0])[:, None, None] - true, sigma)
+def _of_product(product: xr.Dataset, true: np.ndarray, shifts: xr.Dataset, widens: bool) -> Errors:
+    """Errors of a velocity or a displacement (2, rows, columns)."""
+    if widens:
+        product = xoffset.widen_sheared(product, shifts=shifts)
+    kind = "v" if "vx" in product else "d"
+    found = np.stack([-product[f"{kind}y"].values, product[f"{kind}x"].values]) / PIXEL
+    sigma = np.stack([product[f"sigma_{kind}{axis}"].values for axis in "yx"]) / PIXEL
+    return Errors(found - true, sigma)
 
 
-def all_measured(folder: Path, *, is_small: bool) -> Iterator[Measured]:
-    """All stacks, with the standard errors as they are matched, and calibrated; the fields take turns."""
-    grounds, years = tuple(noise.GROUNDS), 2 if is_small else YEARS
-    combinations = list(product(TEXTURES, grounds))[: 1 if is_small else None]
-    for k, (texture, ground) in enumerate(combinations):
-        field = tuple(textures.FIELDS)[sum(divmod(k, len(grounds))) % len(textures.FIELDS)]
-        stack, truth = scene(texture, field, ground, folder, years, k)
-        at_rest, _ = scene(texture, field, ground, folder, years, 100 + k, is_still=True)
-        shifts, dates, kind = matched(stack), stack["time"].values, kinds(truth)
-        yield Measured(field, ground, False, measured(shifts, truth, dates), kind)
-        yield Measured(field, ground, True, measured(calibrated(shifts, at_rest), truth, dates), kind)
+def all_measured(folder: Path, *, is_small: bool, part: slice = slice(None)) -> Iterator[Measured]:
+    """All stacks, or a part of them, in each of `WAYS`; each texture with each noise is moved by each field in turn."""
+    grounds, fields, years = tuple(noise.GROUNDS), tuple(textures.FIELDS), 2 if is_small else YEARS
+    combinations = list(enumerate(product(range(SEEDS), TEXTURES, grounds)))
+    for k, (seed, texture, ground) in combinations[:1] if is_small else combinations[part]:
+        field = fields[(seed + TEXTURES.index(texture) + grounds.index(ground)) % len(fields)]
+        made = scene(texture, field, ground, folder, years, k)
+        still = at_rest(texture, ground, folder, years, 100 + k) if field in WITH_STILL_GROUND else None
+        found = by_way(made, field, still)
+        truth = truth_of(made, ends_of(shifts_of(found[WAYS[0]]), made.images["time"].values))
+        for way, results in found.items():
+            yield Measured(field, ground, way, measured(results, made, truth, widens=way == WAYS[0]), truth.kind)
 
 
 def table(stacks: list[Measured], *keys: str) -> Rows:
@@ -229,7 +215,7 @@ def table(stacks: list[Measured], *keys: str) -> Rows:
         is_known = np.isfinite(error) & np.isfinite(sigma)
         if is_known.sum() < 20:
             continue
-        row = dict(zip(keys, names, strict=True)) | {"values": int(is_known.sum())}
+        row = dict(zip(keys, names, strict=True)) | {"values": int(is_known.sum()), "known %": 100.0 * is_known.mean()}
         row |= {"rmse px": float(np.sqrt(np.mean(error[is_known] ** 2))), "sigma px": float(np.median(sigma[is_known]))}
         rows.append(row | scores.coverage(error[is_known], sigma[is_known]))
     order = {name: k for k, name in enumerate((*QUANTITIES, *KINDS, *noise.GROUNDS))}
@@ -248,15 +234,20 @@ def of_points(product: xr.Dataset, gnss: pd.DataFrame) -> dict[str, float]:
     return {"points": float(found["n"]), "rmse": float(found["rmse"])} | scores.coverage(error, sigma)
 
 
-def run(folder: Path, *, is_small: bool = False) -> dict[str, Rows]:
-    """Tables by quantity and ground, as matched and calibrated, and by quantity and noise."""
-    stacks = list(all_measured(folder, is_small=is_small))
-    raw, scaled = ([each for each in stacks if each.is_calibrated is is_it] for is_it in (False, True))
+def tables(stacks: list[Measured]) -> dict[str, Rows]:
+    """Tables by quantity and ground in each of `WAYS`, and by quantity and noise, and quantity and field."""
+    whole, without = ([each for each in stacks if each.way == way] for way in WAYS)
     return {
-        "as matched": table(raw, "quantity", "ground"),
-        "calibrated": table(scaled, "quantity", "ground"),
-        "by noise": table(scaled, "quantity", "noise"),
+        "as the recipe": table(whole, "quantity", "ground"),
+        "without sheared": table(without, "quantity", "ground"),
+        "by noise": table(whole, "quantity", "noise"),
+        "by field": table(whole, "quantity", "field"),
     }
+
+
+def run(folder: Path, *, is_small: bool = False) -> dict[str, Rows]:
+    """Tables of all stacks."""
+    return tables(list(all_measured(folder, is_small=is_small)))
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ def of_pair(name: str, folder: Path) -> tuple[np.ndarray, float]:
     return unexplained(after, before)
 
 
+@lru_cache(maxsize=4)
 def of_dates(ground: str, folder: Path) -> np.ndarray:
     """Noise of each date (date, rows, columns): what the mean of the other dates does not explain."""
     every = images(ground, GROUNDS[ground].dates, folder)

@@ -5,6 +5,7 @@ python -m validation.experiments.pictures
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +41,26 @@ def semi_synthetic(found: dict[str, Rows]) -> Figure:
 
 
 def coverage(found: dict[str, Rows]) -> Figure:
-    """Share of errors within the intervals, by quantity and ground."""
-    rows = found["as matched"]
-    quantities = list(dict.fromkeys(row["quantity"] for row in rows))
-    grounds = list(dict.fromkeys(row["ground"] for row in rows))
-    figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained", sharey=True)
-    for axis, limit in zip(axes, ("68 %", "95 %"), strict=True):
+    """Share of errors within the intervals, by quantity and ground, without and with the steps for sheared ground."""
+    parts = {"without the steps for sheared ground": "without sheared", "as the recipe does it": "as the recipe"}
+    quantities, grounds = (
+        list(dict.fromkeys(row[key] for row in found["as the recipe"])) for key in ("quantity", "ground")
+    )
+    figure, axes = plt.subplots(2, 2, figsize=(9.0, 6.4), layout="constrained", sharex=True, sharey=True)
+    for (i, limit), (j, (title, part)) in product(enumerate(("68 %", "95 %")), enumerate(parts.items())):
+        axis = axes[i, j]
         axis.axvline(float(limit[:2]), color="black", lw=1)
         for k, ground in enumerate(grounds):
-            told = {row["quantity"]: row[limit] for row in rows if row["ground"] == ground}
-            places = np.arange(len(quantities)) + 0.13 * (k - 0.5 * (len(grounds) - 1))
-            axis.plot([told.get(name) for name in quantities], places, "o", ms=5, color=f"C{k}", label=ground)
-        axis.set(xlabel=f"errors within the interval of {limit}, in %", xlim=(0, 100))
+            told = {row["quantity"]: row[limit] for row in found[part] if row["ground"] == ground}
+            places = np.arange(len(quantities)) + 0.15 * (k - 0.5 * (len(grounds) - 1))
+            axis.plot([told.get(name) for name in quantities], places, "o", ms=4, color=f"C{k}", label=ground)
+        axis.set_xlabel(f"errors within the interval of {limit}, in %")
         axis.grid(axis="x", alpha=0.3)
-    axes[0].set_yticks(np.arange(len(quantities)), quantities)
-    axes[0].invert_yaxis()
-    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=len(grounds))
+        axis.set_title(title if i == 0 else "", fontsize=10)
+    axes[0, 0].set(xlim=(40, 100))
+    axes[0, 0].set_yticks(np.arange(len(quantities)), quantities)
+    axes[0, 0].invert_yaxis()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=len(grounds))
     return figure
 
 

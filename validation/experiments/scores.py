@@ -23,8 +23,8 @@ def of_vectors(error: np.ndarray, sigma: np.ndarray | None, truth: np.ndarray) -
     """Numbers of vectors (2, n), all in pixels; errors are NaN where there is no value.
 
     Outliers are off by more than half a pixel; RMSE is that of a component without them; retention is the share of the
-    motion that the values without outliers show, by least squares through the origin, NaN where nothing moves. What
-    images as wholes lie apart by counts as motion, so that little of it can be lost.
+    motion that the values show, by least squares through the origin, NaN where nothing moves. An outlier shows nothing
+    of it, however long it is. What images as wholes lie apart by counts as motion, so that little of it can be lost.
     """
     length = np.hypot(*error)
     is_known = np.isfinite(length)
@@ -41,7 +41,12 @@ def of_vectors(error: np.ndarray, sigma: np.ndarray | None, truth: np.ndarray) -
             float(np.sqrt(np.median(0.5 * (sigma[:, is_known] ** 2).sum(axis=0)))) if is_known.any() else np.nan
         )
         row |= coverage(error[:, is_known], sigma[:, is_known])
-    moves = good & (np.hypot(*truth) > 0.25)
-    along = (truth[:, moves] ** 2).sum()
-    row["retention"] = float(((truth + error)[:, moves] * truth[:, moves]).sum() / along) if moves.sum() > 5 else np.nan
+    row["retention"] = _retention(error, truth, is_known, good)
     return row
+
+
+def _retention(error: np.ndarray, truth: np.ndarray, is_known: np.ndarray, good: np.ndarray) -> float:
+    """Share of the motion of what moves by more than a quarter of a pixel that its values show; NaN of few."""
+    moves = is_known & (np.hypot(*truth) > 0.25)
+    shown = np.where(good, ((truth + error) * truth).sum(axis=0), 0.0)[moves].sum()
+    return float(shown / (truth[:, moves] ** 2).sum()) if moves.sum() > 5 else float("nan")

@@ -19,6 +19,7 @@ from validation import peers
 from validation.case import Rows
 from validation.experiments import noise, scores, textures
 from validation.experiments.command import main
+from validation.settings import Setting
 
 STEP, SEARCH = 8, 8
 WINDOWS = (16, 32, 64)
@@ -62,7 +63,7 @@ def ours(images: np.ndarray, window: int, *, prefilter: str) -> Found:
 
 def theirs(images: np.ndarray, window: int, *, name: str) -> Found:
     """Matches of another program, which tells neither what is wrong nor how certain the rest is."""
-    return peers.PEERS[name].match(images, peers.Setting(window, SEARCH, STEP))[::-1], None
+    return peers.PEERS[name].match(images, Setting(window, SEARCH, STEP))[::-1], None
 
 
 def methods() -> dict[str, Callable[[np.ndarray, int], Found]]:

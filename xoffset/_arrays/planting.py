@@ -50,7 +50,9 @@ def reached(field: np.ndarray) -> np.ndarray:
     found = np.zeros_like(field)
     for _ in range(_STEPS):
         rows, columns = _at(start + found)
-        found = field[:, rows, columns]
+        before, found = found, field[:, rows, columns]
+        if np.array_equal(before, found):
+            break
     return found
 
 
