@@ -8,3 +8,18 @@ window.addEventListener("load", () => {
         }
     }
 });
+
+// What a cell prints keeps its columns on a phone; without any, such as a message of an error, it is broken there too.
+window.addEventListener("load", () => {
+    for (const printed of document.querySelectorAll(".bd-article .cell_output pre")) {
+        if (!/\S {2,}\S/.test(printed.textContent)) printed.classList.add("sentences");
+    }
+});
+
+// Long names in tables may be broken where a part of them ends.
+window.addEventListener("load", () => {
+    for (const code of document.querySelectorAll(".bd-article table code .pre")) {
+        const parts = code.textContent.split(/(?<=[_/.=(-])(?=[^_/.=(-])/);
+        code.replaceChildren(...parts.flatMap((part, k) => (k ? [document.createElement("wbr"), part] : [part])));
+    }
+});
