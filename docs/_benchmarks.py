@@ -40,4 +40,9 @@ def table(found: list[Row], columns: dict[str, str]) -> Markdown:
 def _shown(value: Any, form: str) -> str:
     if value is None:
         return ""
-    return f"{value:{form}}" if isinstance(value, (int, float)) and form else str(value).replace("inf", "∞")
+    if not isinstance(value, (int, float)) or not form:
+        return str(value).replace("inf", "∞")
+    if form.endswith("g") and 1e4 <= abs(value) < 1e12:  # no powers of ten where digits are few
+        return f"{value:,.0f}"
+    # without the sign of what is rounded to zero
+    return f"{value:z{form}}" if form.startswith(".") and isinstance(value, float) else f"{value:{form}}"

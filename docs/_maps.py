@@ -23,7 +23,7 @@ def show(
         values = {"before": before[name], "after": after[name], "removed": after[f"removed_{name}"]}[title][pair]
         middle = float(values.median()) if title != "after" else 0.0
         drawn = axis.imshow(values - middle, vmin=-limit, vmax=limit, cmap="RdBu_r", extent=[x[0], x[-1], y[-1], y[0]])
-        axis.set(title=title + (f", less {middle:.1f} m" if middle else ""), xlabel="x [km]")
+        axis.set(title=title + (f", less {middle:.1f} m" if round(middle, 1) else ""), xlabel="x [km]")
         if line is not None:
             axis.plot(*(np.array(line).T / 1e3), color="black", lw=0.8)
     axes[0].set_ylabel("y [km]")

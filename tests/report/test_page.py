@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_runs import DATES, small_run
+from report_runs import DATES, small_run, stores
 
 import xoffset
 from xoffset.report import nodes
@@ -225,6 +225,27 @@ def test_dates_of_the_network_can_be_chosen(run, shown):
     page.locator('#dates button[data-date="5"]').click()
     assert told.locator("strong").inner_text() == str(DATES[5])
     assert page.locator("#dates tr.chosen th").inner_text() == str(DATES[5])
+
+
+def test_pairs_of_both_ways_are_told_apart(shown, tmp_path):
+    stack, _ = xoffset.synthetic.stack((96, 96), dates=DATES[:3])
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack, direction="both"), search=4)
+    page = shown(xoffset.report(stores(tmp_path, shifts=shifts)))
+    assert page.locator("#ways-back").is_visible()
+    assert "3 pairs of 3 dates (matched both ways)" in page.locator(".verdict").inner_text()
+    page.locator('#network g.date[data-date="1"]').click()
+    told = page.locator("#date-told").inner_text()
+    assert "4 pairs" in told
+    assert all(f"{DATES[a]} to {DATES[b]}" in told for a, b in ((0, 1), (1, 0), (1, 2), (2, 1)))
+    assert page.locator("#dates tr.chosen td").first.inner_text() == "4"
+    # what goes back hangs below the dates, and in the picture
+    arcs = {each.get_attribute("data-pair"): each.bounding_box() for each in page.locator("#network .pair").all()}
+    box, dot = (page.locator(name).first.bounding_box() for name in ("#network svg", "#network .dot"))
+    line = dot["y"] + dot["height"] / 2
+    for k, (first, second) in enumerate(zip(shifts.reference.values, shifts.secondary.values, strict=True)):
+        arc = arcs[str(k)]
+        assert (arc["y"] + arc["height"] / 2 > line) == (first > second)
+        assert arc["y"] + arc["height"] <= box["y"] + box["height"]
 
 
 def test_the_map_zooms_and_comes_back(run, shown):

@@ -1,6 +1,7 @@
 """report(): the page of a run, finished or not, whatever its products hold."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from report_runs import small_run, stores
 
 import xoffset
-from xoffset import cli
+from xoffset import cli, pipeline
 from xoffset._arrays import codes
 from xoffset.report import layers, nodes, page
 from xoffset.report.facts import valid_by_stage
@@ -60,6 +61,28 @@ def test_a_report_that_fails_loses_no_products(run, tmp_path, monkeypatch, caplo
     found = xoffset.run("generic", stack, tmp_path / "out", search=4)
     assert "velocity" in found
     assert "report.html was not written: no luck" in caplog.text
+
+
+def test_without_the_extra_runs_say_so_once(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("xoffset.pipeline.run.has_extra", lambda: False)
+    stack, _ = xoffset.synthetic.stack((96, 96))
+    pipeline.run._tell_of_extra.cache_clear()
+    for name in ("one", "two"):
+        xoffset.run("generic", stack, tmp_path / name, search=4)
+        assert not (tmp_path / name / "report.html").exists()
+    assert caplog.text.count("report.html is not written: it needs matplotlib") == 1
+
+
+def test_a_page_that_would_be_the_same_is_left_alone(products, tmp_path):
+    path = xoffset.report(stores(tmp_path, **products))
+    os.utime(path, (1e9, 1e9))
+    assert xoffset.report(tmp_path) == path
+    assert path.stat().st_mtime == 1e9
+    faster = products["velocity"].copy()
+    faster["vx"] = (2.0 * faster["vx"]).assign_attrs(faster["vx"].attrs)
+    faster.to_zarr(tmp_path / "velocity.zarr", mode="w", consolidated=False)
+    xoffset.report(tmp_path)
+    assert path.stat().st_mtime > 1e9
 
 
 def test_maps_hold_every_node(run):

@@ -41,6 +41,8 @@ def test_a_good_run_is_worth_using():
         ({"groups": 2}, "care", "No pair connects the 2 groups"),
         ({"redundancy": 1.0, "pairs": 7}, "care", "Nothing checks the matches: 7 pairs of 8 dates"),
         ({"redundancy": 1.0, "pairs": 1, "dates": 2}, "care", "1 pair of 2 dates"),
+        ({"redundancy": 1.0, "pairs": 1, "dates": 2, "both_ways": 1}, "care", "1 pair of 2 dates (matched both ways)"),
+        ({"redundancy": 1.0, "pairs": 7, "both_ways": 3}, "care", "7 pairs of 8 dates (3 of them matched both ways)"),
         (
             {"bad_dates": ["2020-01-01", "2020-02-01", "2020-03-01"]},
             "care",

@@ -54,9 +54,13 @@ class Remote:
 
     is_file = exists
 
+    def read_bytes(self) -> bytes:
+        """Content of an object."""
+        return bytes(self.system.cat_file(self.key))
+
     def read_text(self) -> str:
         """Text of an object."""
-        return bytes(self.system.cat_file(self.key)).decode()
+        return self.read_bytes().decode()
 
     def write_text(self, text: str) -> None:
         """Write an object; others see the old or the new one, never a part."""
@@ -180,6 +184,12 @@ def write_whole(file: Place, text: str, by: str = "") -> None:
     part = file.with_name(f"{file.name}{by}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(file)
+
+
+def write_changed(file: Place, text: str) -> None:
+    """Write a file as a whole, unless it holds the same text already: then nothing of it changes."""
+    if not file.is_file() or file.read_bytes() != text.encode():
+        write_whole(file, text)
 
 
 @contextmanager

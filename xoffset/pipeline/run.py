@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from xoffset.pipeline.progress import Report, as_report
 from xoffset.pipeline.store import tiles_of
 from xoffset.pipeline.store_files import Unwritable
 from xoffset.pipeline.writing import Job, write_store
+from xoffset.plotting.style import has_extra
 from xoffset.readers import objects, saved_stack
 from xoffset.readers.rasters import find
 from xoffset.recipes.base import SCENES, Recipe, Step
@@ -167,10 +169,19 @@ def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr
 
 def _tell(out: Place) -> None:
     """Write the page that judges the run; what is wrong with that is told, and changes nothing of its products."""
+    if not has_extra():
+        _tell_of_extra()
+        return
     try:
         report(str(out))
     except Exception as error:  # the products are there, whatever the page needs
         logger.warning("%s was not written: %s", out / REPORT, error)
+
+
+@cache
+def _tell_of_extra() -> None:
+    """Say what the page needs, once in a process: many runs may follow each other."""
+    logger.warning("%s is not written: it needs matplotlib, pip install 'xoffset[plot]'", REPORT)
 
 
 class _Run:

@@ -26,9 +26,11 @@ def facts_of(run: Run, vectors: Vectors | None, measures: Measures) -> Facts:
     if measures.losses is not None:
         told |= _of_losses(measures.losses)
     if measures.network is not None and measures.shifts is not None:
+        pairs = int(measures.network["n_pairs"].values.sum()) // 2
         told |= {
             "dates": int(dates_of(measures).size),
-            "pairs": int(measures.shifts.sizes["pair"]),
+            "pairs": pairs,
+            "both_ways": int(measures.shifts.sizes["pair"]) - pairs,
             "groups": int(measures.network["n_components"]),
             "redundancy": float(measures.network["redundancy"]),
         }

@@ -421,7 +421,7 @@
     const x = times.map((time) => margin + (width - 2 * margin) * (times.length > 1 ? (time - times[0]) / span : 0.5));
     const longest = Math.max(...net.first.map((first, k) => Math.abs(x[net.second[k]] - x[first])), 1);
     const hasBackward = net.first.some((first, k) => first > net.second[k]);
-    const tall = height + (hasBackward ? 110 : 0), svg = element("svg", { width, height: tall, role: "group", "aria-label": "Dates of the network" });
+    const tall = height + (hasBackward ? 34 : 0), svg = element("svg", { width, height: tall, role: "group", "aria-label": "Dates of the network" });
     net.first.forEach((first, k) => {
       const a = x[first], b = x[net.second[k]], high = 2 * 125 * Math.sqrt(Math.abs(b - a) / longest);
       const at = 3 * Math.round(255 * (net.share[k] ?? 0));
@@ -441,6 +441,7 @@
       event.preventDefault();
     });
     place.replaceChildren(svg);
+    byId("ways-back").hidden = !hasBackward;
     drawBar(byId("network-bar"), table, "0 %", "100 %", "valid");
     if (state.date !== null) mark();
   }

@@ -11,7 +11,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset.pipeline.folder import REPORT
-from xoffset.pipeline.places import Place, Remote, as_place, write_whole
+from xoffset.pipeline.places import Place, Remote, as_place, write_changed
 from xoffset.plotting.style import check_extra
 from xoffset.readers.polygons import Polygons
 from xoffset.report.facts import facts_of, valid_by_stage
@@ -40,7 +40,8 @@ def report(
         Folder of a run, finished or not, or its address, such as ``"s3://bucket/results"``; or a folder with stores of
         the same names.
     path
-        File to write. None: ``report.html`` in the folder of the run. One that is there is replaced.
+        File to write. None: ``report.html`` in the folder of the run. One that is there is replaced
+        if it differs.
     stable
         Ground that does not move: True (y, x), boolean, on the grid of the shifts or of the images, or polygons as
         `masking.stable_ground` takes them. None: as the recipe of the run tells it, if it does.
@@ -94,7 +95,7 @@ def report(
         "valid": valid_by_stage(run, found, measures),
     }
     with _explained(target):
-        write_whole(target, page(run, measures, verdict, maps, given))
+        write_changed(target, page(run, measures, verdict, maps, given))
     return str(target) if isinstance(target, Remote) else target
 
 

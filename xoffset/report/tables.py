@@ -124,9 +124,11 @@ def pairs(measures: Measures) -> str:
 def dates(measures: Measures) -> str:
     """Table of the dates: pairs, valid share, misclosure, error, spread, and whether a date is bad."""
     every = dates_of(measures)
-    if not every.size or measures.network is None:
+    if not every.size or measures.shifts is None:
         return why_not(measures, "closure")
     shares = valid_by_date(measures)
+    # as the network shows them: a way back is a pair of its own
+    counts = sum((measures.shifts[name].values == every[:, None]).sum(axis=1) for name in ("reference", "secondary"))
     of_closure = measures.closure
     columns = ("date_median_closure", "date_share_beyond", "date_error", "date_spread")
     is_same = of_closure is not None and of_closure.sizes.get("time") == every.size
@@ -140,7 +142,7 @@ def dates(measures: Measures) -> str:
         beyond = values["date_share_beyond"]
         rows.append(
             (f'<button type="button" class="date" data-date="{k}">{day(each)}</button>',
-             str(int(measures.network["n_pairs"].values[k])), share_of(shares[k]) if shares is not None else "–",
+             str(int(counts[k])), share_of(shares[k]) if shares is not None else "–",
              cell(values["date_median_closure"]), share_of(beyond),
              cell(values["date_error"]), cell(values["date_spread"]), "bad" if is_bad else "")
         )  # fmt: skip

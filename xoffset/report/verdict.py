@@ -47,7 +47,8 @@ class Facts:
     advice: str = ""
     at_border: float = math.nan
     dates: int = 0
-    pairs: int = 0
+    pairs: int = 0  # a pair and its way back count once
+    both_ways: int = 0  # of these
     groups: int = 1
     redundancy: float = math.nan
     bad_dates: list[str] = field(default_factory=list)
@@ -167,6 +168,8 @@ def _is_checked_by_its_network(facts: Facts) -> Iterator[Reason]:
     if not math.isfinite(facts.redundancy):
         return
     told = f"{facts.pairs} pair{'s' * (facts.pairs != 1)} of {facts.dates} dates"
+    if facts.both_ways:
+        told += f" ({'' if facts.both_ways == facts.pairs else f'{facts.both_ways} of them '}matched both ways)"
     if facts.redundancy <= 1.0:
         yield Reason("care", f"Nothing checks the matches: {told} are as many as the displacements between dates.")
     else:
