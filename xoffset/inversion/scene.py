@@ -105,8 +105,8 @@ def _of_stable_ground(*fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
     if not enough.any():
         raise ValueError(
             f"invert() needs {LEAST} vectors on stable ground in at least one pair; got at most "
-            f"{known.sum(axis=1).max(initial=0)}, without pairs that correct() left as they were. Enlarge stable, lower "
-            "min_nodes of correct(), or leave stable out."
+            f"{known.sum(axis=1).max(initial=0)}, without pairs that correct() left as they were. Enlarge stable, "
+            "lower min_nodes of correct(), or leave stable out."
         )
     median, seen, expected = np.full((3, 2, len(ends)), np.nan)
     for pair in np.flatnonzero(enough):
