@@ -78,6 +78,8 @@ def run(*, is_small: bool = False) -> Rows:
             environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
             done = subprocess.run(command, capture_output=True, text=True, env=environment)
             row = {"scene": scene, "method": method}
+            if done.returncode and method not in PEERS:
+                raise RuntimeError(f"{method} failed on {scene}: {done.stderr[-500:]}")
             if done.returncode:
                 # a program of others that does not run here is no reason to lose the others
                 print(f"{method} failed on {scene}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,8 +58,8 @@ class OnPath(NamedTuple):
 
     @property
     def version(self) -> str:
-        """Its path, since programs tell their versions in their own ways."""
-        return str(self.program.path)
+        """Its name, since programs tell their versions in their own ways."""
+        return Path(str(self.program.path)).name
 
 
 def _opencv(images: np.ndarray, setting: Setting) -> np.ndarray:

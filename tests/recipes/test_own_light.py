@@ -86,7 +86,7 @@ def test_a_run_says_where_light_is_left_in_it(tmp_path, caplog):
     """Dates that are too few to tell it, or whose sun is unknown."""
     few, _ = synthetic.stack((96, 96), dates=DATES[:5], velocity=20.0, shadows=0.3)
     changes = {"max_velocity": 60.0, "window": (32,), "min_nodes": 5}
-    what = "no file: what moves with the sun is in velocity and displacement"
+    what = "no file: velocity and displacement without what moves with the sun"
     for stack, why in (
         (few, "needs 7 dates to tell light from motion; got 5"),
         (few.drop_vars(["sun_azimuth", "sun_elevation"]), "got none of ['sun_azimuth', 'sun_elevation']"),

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -170,18 +169,12 @@ def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr
 def _tell(out: Place) -> None:
     """Write the page that judges the run; what is wrong with that is told, and changes nothing of its products."""
     if not has_extra():
-        _tell_of_extra()
+        logger.warning("%s is not written: it needs matplotlib, pip install 'xoffset[plot]'", REPORT)
         return
     try:
         report(str(out))
     except Exception as error:  # the products are there, whatever the page needs
         logger.warning("%s was not written: %s", out / REPORT, error)
-
-
-@cache
-def _tell_of_extra() -> None:
-    """Say what the page needs, once in a process: many runs may follow each other."""
-    logger.warning("%s is not written: it needs matplotlib, pip install 'xoffset[plot]'", REPORT)
 
 
 class _Run:

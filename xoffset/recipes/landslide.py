@@ -70,7 +70,10 @@ class Flowing(Own):
     def undone(self, results: Mapping[str, Any]) -> dict[str, str]:
         """What a run leaves undone, by its results that are not computed yet, and why."""
         why = results["light"].why if self.light == AUTO else ""
-        return {"no file: what moves with the sun is in velocity and displacement": why} if why else {}
+        if not why:
+            return {}
+        what = "no file: velocity and displacement without what moves with the sun"
+        return {what: f"{why} light='none' leaves the term out without this warning."}
 
 
 @dataclass(frozen=True)

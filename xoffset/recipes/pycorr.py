@@ -249,7 +249,7 @@ class Pycorr(PycorrOptions):
             value, flag = getattr(self, field.name), f"--{field.name.replace('_', '-')}"
             if value == field.default:
                 continue
-            if isinstance(value, tuple) and isinstance(value[0], str):
+            if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
                 words += [word for each in value for word in (flag, each)]
             else:
                 given = value if isinstance(value, tuple) else (value,)

@@ -27,10 +27,11 @@ def facts_of(run: Run, vectors: Vectors | None, measures: Measures) -> Facts:
         told |= _of_losses(measures.losses)
     if measures.network is not None and measures.shifts is not None:
         pairs = int(measures.network["n_pairs"].values.sum()) // 2
+        ends = set(zip(*(measures.shifts[name].values for name in ("reference", "secondary")), strict=True))
         told |= {
             "dates": int(dates_of(measures).size),
             "pairs": pairs,
-            "both_ways": int(measures.shifts.sizes["pair"]) - pairs,
+            "both_ways": sum((end, begin) in ends for begin, end in ends) // 2,
             "groups": int(measures.network["n_components"]),
             "redundancy": float(measures.network["redundancy"]),
         }

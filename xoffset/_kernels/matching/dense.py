@@ -251,7 +251,7 @@ def search_densely(images, nodes, search, out, flags):
             _score_row(
                 images, search.box, (y, template, step), left, width, is_fresh, columns, sums, score, best, where,
             )  # fmt: skip
-            _mark_tops(score, best[0, :width], tallest, tops)  # fmt: skip
+            _mark_tops(score, best[0, :width], tallest, tops)
             for k in range(nodes_here):
                 if search.wanted[row, start + k]:
                     x = k * step
