@@ -23,6 +23,8 @@ from validation.settings import Setting, on_nodes
 PIXEL, CORNER = 10.0, (480_000.0, 5_280_000.0)
 DATES = ("2020-01-01", "2020-01-11")
 CRS = "EPSG:32632"
+# Seconds after which a program is taken for hung.
+LONGEST = 1800.0
 # MicMac takes names of four letters and more before the point.
 NAMES = ("first.tif", "second.tif")
 
@@ -54,7 +56,10 @@ class Program(NamedTuple):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             write(images, folder, self.skips(setting))
-            done = subprocess.run(self.command(self.path, setting), cwd=folder, capture_output=True, text=True)
+            done = subprocess.run(
+                self.command(self.path, setting), cwd=folder, capture_output=True, text=True, errors="replace",
+                stdin=subprocess.DEVNULL, timeout=LONGEST,
+            )  # fmt: skip
             if done.returncode:
                 raise RuntimeError(
                     f"{self.path} needs to end well; got status {done.returncode}: "

@@ -81,7 +81,7 @@ def test_numbers_are_those_of_decompose(shifts, made):
         for name in ("vx", "vy", "sigma_vx", "sigma_vy", "sun_condition", "flags"):
             np.testing.assert_array_equal(rate[name].values, parts[name].values)
     assert "sun_condition" not in xoffset.velocity(of)
-    assert '"sun": true' in str(rate.attrs["processing"])
+    assert '"sun": "' in str(rate.attrs["processing"])
     assert '"sun"' not in str(xoffset.velocity(of).attrs["processing"])
 
 
@@ -177,3 +177,57 @@ def test_it_says_why_there_is_no_sun(dates, sun, advice):
     found = xoffset.sun_term(network, sun=sun)
     assert found.sun is None
     assert re.search(advice, found.why)
+
+
+def test_the_scatter_of_few_dates_tells_no_error_beside_the_sun():
+    """Each parameter takes an interval: what is left of four or five dates is rounding, or next to nothing."""
+    unknown = ["sigma_dx", "sigma_dy"]
+    for count in (4, 5, 6):
+        few = shifts_at(DATES[:count])
+        few = few.assign({name: few[name] * np.nan for name in unknown})
+        told = xoffset.velocity(few, sun=SUN)
+        assert np.isfinite(told.vx).all()
+        assert np.isfinite(told.sigma_vx).all() == (count >= 6)
+        # of a line alone three intervals do
+        assert np.isfinite(xoffset.velocity(few).sigma_vx).all()
+        series = xoffset.decompose(few, sun=SUN)
+        np.testing.assert_array_equal(series.sigma_vx, told.sigma_vx)
+
+
+@pytest.mark.parametrize("function", [xoffset.velocity, xoffset.decompose, xoffset.invert])
+def test_another_sun_is_another_step(shifts, function):
+    """A store that goes on by its record must not go on with the values of another sun."""
+    other = SUN.assign(sun_elevation=SUN.sun_elevation + np.linspace(0.0, 5.0, DATES.size))
+    same, changed = (function(shifts, sun=sun).attrs["processing"] for sun in (SUN.copy(deep=True), other))
+    assert function(shifts, sun=SUN).attrs["processing"] == same != changed
+
+
+@pytest.mark.parametrize(
+    "sun",
+    [
+        SUN.assign(sun_elevation=90.0 + 0.0 * SUN.sun_elevation),
+        SUN.assign(sun_elevation=40.0 + 1e-9 * SUN.sun_elevation, sun_azimuth=150.0 + 0.0 * SUN.sun_azimuth),
+    ],
+    ids=["in the zenith", "but for rounding"],
+)
+def test_rounding_is_no_light_that_moves(shifts, sun):
+    network = xoffset.pairs(xr.Dataset(coords={"time": DATES}), max_gap=4)
+    assert "needs a sun that moves" in xoffset.sun_term(network, sun=sun).why
+    with_sun, without = xoffset.velocity(shifts, sun=sun), xoffset.velocity(shifts)
+    np.testing.assert_allclose(with_sun.vx, without.vx, rtol=1e-5)
+    np.testing.assert_array_equal(with_sun.flags, 0)
+
+
+@pytest.mark.parametrize(
+    ("sun", "what"),
+    [
+        (SUN.assign(sun_azimuth=SUN.sun_azimuth.where(np.arange(DATES.size) != 4, -9999.0)), "sun_azimuth within 360"),
+        (SUN.assign(sun_azimuth=np.deg2rad(SUN.sun_azimuth)), "in degrees, or their units"),
+        (xr.concat([SUN.isel(time=slice(1)) + 20.0, SUN], "time"), "each date once"),
+    ],
+    ids=["azimuth that stands for none", "azimuth in radians", "date twice"],
+)
+@pytest.mark.parametrize("function", [xoffset.velocity, xoffset.decompose, xoffset.invert])
+def test_angles_that_cannot_be_are_refused(shifts, function, sun, what):
+    with pytest.raises(ValueError, match=what):
+        function(shifts, sun=sun)

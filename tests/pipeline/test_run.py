@@ -201,6 +201,16 @@ def test_other_images_in_memory_are_refused(stack, out):
         xoffset.run("generic", stack + 1.0, out, **CHANGES)
 
 
+def test_another_sun_of_a_lazy_stack_is_refused(stack, tmp_path):
+    # chunks make dask arrays of its coordinates, too
+    lazy, options = stack.assign_coords(sun_elevation=20.0 + stack.time.dt.month).chunk(), CHANGES
+    assert lazy.sun_elevation.chunks is not None
+    xoffset.run("generic", lazy, tmp_path / "out", **options)
+    other = lazy.assign_coords(sun_elevation=lazy.sun_elevation + 1.0)
+    with pytest.raises(ValueError, match="inputs: scenes: was"):
+        xoffset.run("generic", other, tmp_path / "out", **options)
+
+
 def test_a_stage_whose_parameters_changed_is_refused_and_those_before_it_stay(stack, out):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     with pytest.raises(ValueError, match=r"series.zarr; got other ones: steps: \d invert: reference: was"):

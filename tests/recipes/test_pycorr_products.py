@@ -288,3 +288,14 @@ def test_several_pairs_have_files_of_their_own(tmp_path):
     assert [path.name for path in pictures] == [f"{name}.{kind}" for name in names for kind in ("tif", "kmz")]
     with pytest.raises(TypeError, match=r"one of classes, images, base, log; got 'stem'"):
         pycorr.write(shifts, tmp_path, stem="S2")
+
+
+@pytest.mark.parametrize(
+    ("log", "error"), [(5, TypeError), (b"abc", TypeError), ("a\0b", ValueError), ("a\udcffb", ValueError)]
+)
+@pytest.mark.parametrize("write", [xoffset.formats.pycorr.write, xoffset.formats.pycorr.write_geotiffs])
+def test_logs_that_files_cannot_hold_are_refused(tmp_path, write, log, error):
+    stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    with pytest.raises(error, match="log"):
+        write(stack.offset.correlate(stack.offset.pairs(), search=4), tmp_path / "out", log=log)
+    assert not (tmp_path / "out").exists()

@@ -62,6 +62,7 @@ def write_geotiffs(
     """
     target = _options.as_path(folder, "folder", _CALLER)
     is_asked = _options.as_switch(overwrite, "overwrite", _CALLER)
+    pycorr_layers.check_log(log, _CALLER)
     sheets = pycorr_layers.prepared(shifts, Given(unmasked, per, base=base), _CALLER)
     options = rasters.profile(sheets.masked.place, sheets.masked.step)
     kept = [name for name in LAYERS if not name.endswith("corr") or pycorr_layers.OURS[name] in sheets.raw.fields]

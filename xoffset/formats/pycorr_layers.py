@@ -164,7 +164,7 @@ class Sheets:
         dates = {"1": times["start_date"], "2": times["end_date"]}
         names = {number: self.image_details(pair).get(f"image{number}_filename", "") for number in dates}
         lines = [
-            *first.splitlines(),
+            *first.replace("\r\n", "\n").removesuffix("\n").split("\n"),
             f"xoffset {version('xoffset')}",
             *(f"image {number}: {f'{names[number]}, ' if names[number] else ''}{dates[number]}" for number in dates),
             f"time between them: {times['del_t']} {times['del_t_units']}",
@@ -200,7 +200,27 @@ def given(unmasked: xr.Dataset | None, per: str, about: Mapping[str, Any], calle
     unknown = [name for name in about if name not in known]
     if unknown:
         raise TypeError(f"{caller}() needs one of {', '.join(known)}; got {unknown[0]!r}. Correct the name.")
+    check_log(about.get("log"), caller)
     return Given(unmasked, per, **about)
+
+
+def check_log(log: Any, caller: str) -> None:
+    """Refuse first lines of a log that are no text, or that files cannot hold.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none, or holds signs that end a text or are no characters.
+    """
+    if log is None:
+        return
+    if not isinstance(log, str):
+        raise TypeError(f"{caller}() needs a text as log; got {type(log).__name__}. Pass one such as 'my command'.")
+    bad = next((sign for sign in log if sign == "\0" or "\ud800" <= sign <= "\udfff"), None)
+    if bad is not None:
+        raise ValueError(
+            f"{caller}() needs a log that files can hold; got the sign {bad!r} in it. Leave it out, or spell it."
+        )
 
 
 def prepared(shifts: Any, given: Given, caller: str) -> Sheets:

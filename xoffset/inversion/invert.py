@@ -232,7 +232,7 @@ def invert(
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
         "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home) if home else COUNTED,
         "stable": stable is not None, **residuals,
-    } | ({} if sun is None else {"sun": True})  # fmt: skip
+    } | ({} if sun is None else {"sun": light.told})  # fmt: skip
     names = ("geolocation_dx", "geolocation_dy")
     places = {} if stable is None else {name: table[scene.TABLE.at(name)] for name in names}
     if shared is not None:

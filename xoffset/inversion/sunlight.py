@@ -24,6 +24,11 @@ class Light(NamedTuple):
     what: nuisance.Nuisance
     found: Any  # (layer, rows, columns)
 
+    @property
+    def told(self) -> str:
+        """What a step records of the sun."""
+        return sun.told(self.what.terms)
+
     def carried(self, fields: dict[str, Any], is_home: Any, root: Any) -> dict[str, Any]:
         """Variables of a series with what was removed, and with its errors in theirs.
 

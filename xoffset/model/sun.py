@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,10 @@ from xoffset.model.declared import decoded, stated_units
 
 # The largest elevation and azimuth in radians, and what rounding may add.
 _LARGEST = np.array([[2.0 * np.pi], [0.5 * np.pi]]) + 1e-6
+# Dates from which on azimuths alone tell that they are radians.
+_ENOUGH = 3
+# Least change of the slant of the sun [m per metre of height] that is no rounding.
+LEAST_CHANGE = 1e-6
 _NAMES = ("sun_azimuth", "sun_elevation")
 
 
@@ -50,6 +55,11 @@ def angles_of(sun: xr.DataArray | xr.Dataset, dates: np.ndarray, what: str, call
             f"{missing[0]}. Pass the stack that was matched."
         )
     order = np.array([int(np.flatnonzero(have == date)[0]) for date in dates])
+    repeated = [date for date in dates if np.count_nonzero(have == date) > 1]
+    if repeated:
+        raise ValueError(
+            f"{caller}() needs each date once in {what}; got {repeated[0]} several times. Leave out all but one."
+        )
     for k, name in enumerate(_NAMES):
         if given[name].dims != ("time",) or given[name].dtype.kind not in "iuf":
             raise ValueError(
@@ -58,11 +68,12 @@ def angles_of(sun: xr.DataArray | xr.Dataset, dates: np.ndarray, what: str, call
             )
         found[k] = decoded(given[name], f"'{name}'", caller, wanted="degree").values[order]
     check_degrees(found, [given[name] for name in _NAMES], caller)
-    bad = ~np.isfinite(found).all(axis=0) | ~((found[1] > 0.0) & (found[1] <= 90.0))
+    bad = ~(np.abs(found[0]) <= 360.0) | ~((found[1] > 0.0) & (found[1] <= 90.0))
     if bad.any():
         azimuth, elevation = found[:, bad][:, 0]
         raise ValueError(
-            f"{caller}() needs the sun of each date above the horizon, sun_elevation above 0 and up to 90 degrees; got "
+            f"{caller}() needs the sun of each date above the horizon, sun_elevation above 0 and up to 90 degrees and "
+            "sun_azimuth within 360; got "
             f"azimuth {azimuth:g} and elevation {elevation:g} on {dates[bad][0]}. Take those of the time of the image, "
             "or leave the date out."
         )
@@ -75,7 +86,11 @@ def check_degrees(angles: np.ndarray, given: Sequence[xr.DataArray], caller: str
     As degrees they would be those of a sun that grazes the horizon close to north on every date.
     """
     is_stated = np.array([[bool(stated_units(each))] for each in given])
-    if is_stated[1] or not (is_stated | (np.abs(angles) <= _LARGEST)).all():
+    is_small = (np.abs(angles) <= _LARGEST).all(axis=1, keepdims=True)
+    are_both = not is_stated[1] and (is_stated | is_small).all()
+    # of many dates none has its sun so near to north
+    is_azimuth = not is_stated[0] and is_small[0] and angles.shape[1] >= _ENOUGH and np.ptp(angles[0]) > 0.0
+    if not (are_both or is_azimuth):
         return
     azimuth, elevation = angles[:, 0]
     raise ValueError(
@@ -92,7 +107,14 @@ def slants(angles: np.ndarray) -> np.ndarray:
     """
     azimuth, elevation = np.deg2rad(angles)
     length = 1.0 / np.tan(elevation)
-    return np.stack([length * np.sin(azimuth), length * np.cos(azimuth)], axis=1)
+    found = np.stack([length * np.sin(azimuth), length * np.cos(azimuth)], axis=1)
+    # rounding is no light that moves
+    return np.where(np.ptp(found, axis=0) < LEAST_CHANGE, found[:1], found)
+
+
+def told(slants: np.ndarray) -> str:
+    """Hash of the sun of all dates, for the record of a step: a run that goes on with another sun is told by it."""
+    return sha256(np.ascontiguousarray(slants, dtype=np.float64).tobytes()).hexdigest()[:16]
 
 
 def check_told(slants: np.ndarray, slow: np.ndarray, caller: str) -> None:
@@ -104,7 +126,8 @@ def check_told(slants: np.ndarray, slow: np.ndarray, caller: str) -> None:
             f"{caller}() needs {unknowns + nuisance.SPARE} dates to tell light from motion; got {dates}. Leave sun "
             "out, and pair dates of one season: pairs(max_season_gap='30D')."
         )
-    if np.linalg.matrix_rank(columns / np.linalg.norm(columns, axis=0), tol=1e-6) < unknowns:
+    lengths = np.maximum(np.linalg.norm(columns, axis=0), LEAST_CHANGE)
+    if np.linalg.matrix_rank(columns / lengths, tol=1e-6) < unknowns:
         raise ValueError(
             f"{caller}() needs a sun that moves between the dates, up and down and along the horizon; got the same on "
             "all, or one that moves as steadily as the ground may. Leave sun out: nobody can tell what such light does."

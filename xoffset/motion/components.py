@@ -72,6 +72,11 @@ def sun_terms(given: Source, sun: xr.DataArray | xr.Dataset | None, caller: str)
     return dict(zip(SUN, sunlight.slants(sunlight.angles_of(sun, given.epochs, "sun", caller)).T, strict=True))
 
 
+def sun_record(terms: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """What a step records of the sun among its terms; nothing without."""
+    return {"sun": sunlight.told(np.stack([terms[name] for name in SUN], axis=1))} if SUN[0] in terms else {}
+
+
 def sun_condition(given: Source, terms: Mapping[str, np.ndarray]) -> Fields:
     """How well the dates tell terms, those of the sun among them, from a cycle of a year; nothing without a sun."""
     if SUN[0] not in terms:

@@ -28,6 +28,7 @@ from xoffset.motion.components import (
     list_of,
     season_terms,
     sun_condition,
+    sun_record,
     sun_terms,
 )
 from xoffset.motion.regression import Fit, Loss, Options
@@ -168,13 +169,17 @@ def decompose(
         fields["step_date"] = (("y", "x"), _step_date(fitted, given.epochs))
     fields["rms"] = (("y", "x"), fitted.rms)
     fields["flags"] = (("y", "x"), regression.flags(fitted, asked))
-    step = {
-        "function": "decompose",
-        "terms": asked,
-        "steps": "search" if is_search else [str(date) for date in dates],
-        "epoch": str(moment),
-        "loss": loss,
-    } | {name: [[str(date), tau] for date, tau in entries] for name, entries in decays.items()}
+    step = (
+        {
+            "function": "decompose",
+            "terms": asked,
+            "steps": "search" if is_search else [str(date) for date in dates],
+            "epoch": str(moment),
+            "loss": loss,
+        }
+        | {name: [[str(date), tau] for date, tau in entries] for name, entries in decays.items()}
+        | sun_record(terms)
+    )
     result = products.product(fields, variables.DECOMPOSITION, like=given.data, step=step, coords=coords)
     result.attrs["epoch"] = str(moment)
     return result

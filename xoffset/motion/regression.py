@@ -265,6 +265,9 @@ def _tell_dates(
     out[layers.at("span", 1)] = np.where(is_any, dates - 1 - has_date[::-1].argmax(axis=0), np.nan)
     # dates of a series, or of connected pairs, have one interval fewer between them
     intervals = np.minimum(is_used.sum(axis=0), number - 1)
+    # a parameter beside the velocity takes one of them; the intercept of a series is where it begins
+    is_series = bool((ends[:, 0] == ends[:, 1]).all())
+    intervals = intervals - np.isfinite(out[layers["value_x"]]).sum(axis=0) + 1 + is_series
     for name in ("covariance_x", "covariance_y"):
         out[layers[name]] = np.where(is_blind & (intervals < FEWEST_INTERVALS), np.nan, out[layers[name]])
 

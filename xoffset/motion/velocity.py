@@ -17,7 +17,7 @@ from xoffset.model.lazy import in_few_tasks
 from xoffset.model.points import takes_points
 from xoffset.model.tables import SHIFT_DRIFT, SHIFT_ERROR, SHIFT_ERROR_PARTS
 from xoffset.motion import regression
-from xoffset.motion.components import sun_condition, sun_terms
+from xoffset.motion.components import sun_condition, sun_record, sun_terms
 from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
 
 # Replicates beyond which a standard error gains nothing more.
@@ -77,10 +77,11 @@ def velocity(
         `sigma_vy`: standard errors in m yr-1; `v`: speed in m yr-1 (never below zero, so noise makes it too large
         where nothing moves), and `v_debiased`, the root of v² - sigma_vx² - sigma_vy² or zero; `direction`: degrees
         clockwise from grid north, NaN where the speed is zero. All NaN where fewer than two dates are left. A standard
-        error is NaN where neither the input nor the scatter tells it: of fewer than three independent intervals the
-        scatter alone tells nothing. `flags` says why, and where the weights did not converge. What the velocity stands
-        on: `n_pairs`, pairs of dates that took part (of a series those of the pixel that it says, else the intervals
-        between its dates), `n_dates`, dates that took part, `first` and `last` of them (UTC, NaT where none). Of input
+        error is NaN where neither the input nor the scatter tells it: of fewer than three independent intervals, or
+        five with `sun`, the scatter alone tells nothing. `flags` says why, and where the weights did not converge. What
+        the velocity stands on: `n_pairs`, pairs of dates that took part (of a series those of the pixel that it says,
+        else the intervals between its dates), `n_dates`, dates that took part, `first` and `last` of them (UTC, NaT
+        where none). Of input
         with `sigma_shift`, as `correct` and `invert` give it, `sigma_vx` and `sigma_vy` hold that error too, and
         `sigma_shift` (no dims) in m yr-1 is the part of it that all of the map shares: differences within the map do
         not have it. With `sun`, `sun_condition`, the condition number of the fit with a cycle of a year beside the
@@ -165,12 +166,12 @@ def velocity(
         "n_dates": fitted.n_dates.astype(np.int32),
         "first": regression.dates_at(fitted.span[0], given.epochs),
         "last": regression.dates_at(fitted.span[1], given.epochs),
-        "flags": regression.flags(fitted, list(terms)) | ~is_enough * np.int64(FLAGS["too_few_dates"]),
+        "flags": regression.flags(fitted, [VELOCITY]) | ~is_enough * np.int64(FLAGS["too_few_dates"]),
     }
     fields |= {name: values for name, (_, values) in sun_condition(given, terms).items()}
     step: dict[str, str | int | None] = {"function": "velocity", "loss": loss, "min_pairs": int(min_pairs)}
     step |= {} if weights == "sigma" else {"weights": weights}
-    step |= {} if sun is None else {"sun": True}
+    step |= sun_record(terms)
     if fitted.bootstrap is not None:
         spread = (np.where(is_enough, each, each.dtype.type(np.nan)) for each in fitted.bootstrap)
         fields |= dict(zip(("sigma_vx_bootstrap", "sigma_vy_bootstrap"), spread, strict=True))
