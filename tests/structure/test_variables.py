@@ -204,7 +204,7 @@ OF_MASKS = {call for call in CALLS if call.startswith("masking ")}
 # and of `recipes`, which give more than variables
 OF_RECIPES = {call for call in CALLS if call.startswith("recipes ")}
 # of a rate that only velocity() gives, not mean_velocity(), whose table has them too
-OF_VELOCITY = {"v_debiased", "sigma_vx_bootstrap", "sigma_vy_bootstrap", "n_dates", "first", "last"}
+OF_VELOCITY = {"sun_condition", "v_debiased", "sigma_vx_bootstrap", "sigma_vy_bootstrap", "n_dates", "first", "last"}
 
 
 @functools.cache
