@@ -169,17 +169,10 @@ def decompose(
         fields["step_date"] = (("y", "x"), _step_date(fitted, given.epochs))
     fields["rms"] = (("y", "x"), fitted.rms)
     fields["flags"] = (("y", "x"), regression.flags(fitted, asked))
-    step = (
-        {
-            "function": "decompose",
-            "terms": asked,
-            "steps": "search" if is_search else [str(date) for date in dates],
-            "epoch": str(moment),
-            "loss": loss,
-        }
-        | {name: [[str(date), tau] for date, tau in entries] for name, entries in decays.items()}
-        | sun_record(terms)
-    )
+    step = {
+        "function": "decompose", "terms": asked, "steps": "search" if is_search else [str(date) for date in dates],
+        "epoch": str(moment), "loss": loss, **sun_record(terms),
+    } | {name: [[str(date), tau] for date, tau in entries] for name, entries in decays.items()}  # fmt: skip
     result = products.product(fields, variables.DECOMPOSITION, like=given.data, step=step, coords=coords)
     result.attrs["epoch"] = str(moment)
     return result
