@@ -220,8 +220,8 @@ def write(
     about
         `classes`: land, glacier or water of `masking.land_classes`, written as `lgo_mask`. `images`: the stack that was
         matched; names of its scenes, pixels and CRS are told. `base`: what the names begin with, in place of the dates
-        of a single pair, before those of several. `log`: first lines of `processing_log`, such as a
-        command, below which it tells what was done of the pair: images, grid, matches, offset, masks; without it, none.
+        of a single pair, before those of several. `log`: first lines of `processing_log`, such as a command,
+        below which it tells what was done of the pair: images, grid, matches, offset, masks; without it, none.
 
     Returns
     -------

@@ -14,6 +14,7 @@ from xoffset.inversion.weights import weighting
 from xoffset.model import checks, sun
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
+from xoffset.model.history import digest_of
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.shift_errors import with_shift_error
 
@@ -27,7 +28,7 @@ class Light(NamedTuple):
     @property
     def told(self) -> str:
         """What a step records of the sun."""
-        return sun.told(self.what.terms)
+        return digest_of(self.what.terms)
 
     def carried(self, fields: dict[str, Any], is_home: Any, root: Any) -> dict[str, Any]:
         """Variables of a series with what was removed, and with its errors in theirs.

@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import fading, tiles
 from xoffset._options import is_whole, speaking_as
 from xoffset.matching.guide import Grid, Guide, make_guide
-from xoffset.model import checks, grids, masks, products
+from xoffset.model import checks, grids, history, masks, products
 
 # Side of the window of a matcher that has none of its own, px.
 TEMPLATE = 32
@@ -139,7 +138,7 @@ class Request:
         if mask is not None and laid is not None:
             told["mask"] = {"dims": list(map(str, mask.dims)), "laid": laid.how}
         if isinstance(search, xr.DataArray):  # a run that goes on with another map is told by its values
-            told["search_map"] = sha256(self.guide.fields[0].tobytes()).hexdigest()[:16]
+            told["search_map"] = history.digest_of(self.guide.fields[0])
         template = list(templates) if len(templates) > 1 else templates[0]
         return {
             "template": template if self.matcher.window is None else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import numpy as np
 import xarray as xr
@@ -73,9 +72,8 @@ def angles_of(sun: xr.DataArray | xr.Dataset, dates: np.ndarray, what: str, call
         azimuth, elevation = found[:, bad][:, 0]
         raise ValueError(
             f"{caller}() needs the sun of each date above the horizon, sun_elevation above 0 and up to 90 degrees and "
-            "sun_azimuth within 360; got "
-            f"azimuth {azimuth:g} and elevation {elevation:g} on {dates[bad][0]}. Take those of the time of the image, "
-            "or leave the date out."
+            f"sun_azimuth within 360; got azimuth {azimuth:g} and elevation {elevation:g} on {dates[bad][0]}. Take "
+            "those of the time of the image, or leave the date out."
         )
     return found
 
@@ -83,7 +81,8 @@ def angles_of(sun: xr.DataArray | xr.Dataset, dates: np.ndarray, what: str, call
 def check_degrees(angles: np.ndarray, given: Sequence[xr.DataArray], caller: str) -> None:
     """Refuse azimuths and elevations (2, date) that state no units, as given, and can all be radians.
 
-    As degrees they would be those of a sun that grazes the horizon close to north on every date.
+    As degrees they would be those of a sun that grazes the horizon close to north on every date. Of several dates the
+    azimuths alone tell.
     """
     is_stated = np.array([[bool(stated_units(each))] for each in given])
     is_small = (np.abs(angles) <= _LARGEST).all(axis=1, keepdims=True)
@@ -110,11 +109,6 @@ def slants(angles: np.ndarray) -> np.ndarray:
     found = np.stack([length * np.sin(azimuth), length * np.cos(azimuth)], axis=1)
     # rounding is no light that moves
     return np.where(np.ptp(found, axis=0) < LEAST_CHANGE, found[:1], found)
-
-
-def told(slants: np.ndarray) -> str:
-    """Hash of the sun of all dates, for the record of a step: a run that goes on with another sun is told by it."""
-    return sha256(np.ascontiguousarray(slants, dtype=np.float64).tobytes()).hexdigest()[:16]
 
 
 def check_told(slants: np.ndarray, slow: np.ndarray, caller: str) -> None:

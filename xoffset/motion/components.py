@@ -13,6 +13,7 @@ from xoffset import _options
 from xoffset._arrays.networks.terms import season
 from xoffset.model import sun as sunlight
 from xoffset.model.dates import Date, as_event, as_instant
+from xoffset.model.history import digest_of
 from xoffset.motion.regression import Fit, Source, condition
 
 # Terms of the sun: to the east and to the north.
@@ -74,7 +75,7 @@ def sun_terms(given: Source, sun: xr.DataArray | xr.Dataset | None, caller: str)
 
 def sun_record(terms: Mapping[str, np.ndarray]) -> dict[str, str]:
     """What a step records of the sun among its terms; nothing without."""
-    return {"sun": sunlight.told(np.stack([terms[name] for name in SUN], axis=1))} if SUN[0] in terms else {}
+    return {"sun": digest_of(np.stack([terms[name] for name in SUN], axis=1))} if SUN[0] in terms else {}
 
 
 def sun_condition(given: Source, terms: Mapping[str, np.ndarray]) -> Fields:

@@ -81,12 +81,11 @@ def velocity(
         five with `sun`, the scatter alone tells nothing. `flags` says why, and where the weights did not converge. What
         the velocity stands on: `n_pairs`, pairs of dates that took part (of a series those of the pixel that it says,
         else the intervals between its dates), `n_dates`, dates that took part, `first` and `last` of them (UTC, NaT
-        where none). Of input
-        with `sigma_shift`, as `correct` and `invert` give it, `sigma_vx` and `sigma_vy` hold that error too, and
-        `sigma_shift` (no dims) in m yr-1 is the part of it that all of the map shares: differences within the map do
-        not have it. With `sun`, `sun_condition`, the condition number of the fit with a cycle of a year beside the
-        sun's: near 1 the dates tell the two apart, from about 30 on hardly. A pixel whose dates do not tell light from
-        motion is NaN and flagged `too_few_dates`. Lazy if the input is.
+        where none). Of input with `sigma_shift`, as `correct` and `invert` give it, `sigma_vx` and `sigma_vy` hold that
+        error too, and `sigma_shift` (no dims) in m yr-1 is the part of it that all of the map shares: differences
+        within the map do not have it. With `sun`, `sun_condition`, the condition number of the fit with a cycle of a
+        year beside the sun's: near 1 the dates tell the two apart, from about 30 on hardly. A pixel whose dates do not
+        tell light from motion is NaN and flagged `too_few_dates`. Lazy if the input is.
 
     Raises
     ------

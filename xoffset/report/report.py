@@ -40,8 +40,7 @@ def report(
         Folder of a run, finished or not, or its address, such as ``"s3://bucket/results"``; or a folder with stores of
         the same names.
     path
-        File to write. None: ``report.html`` in the folder of the run. One that is there is replaced
-        if it differs.
+        File to write. None: ``report.html`` in the folder of the run. One that is there is replaced if it differs.
     stable
         Ground that does not move: True (y, x), boolean, on the grid of the shifts or of the images, or polygons as
         `masking.stable_ground` takes them. None: as the recipe of the run tells it, if it does.

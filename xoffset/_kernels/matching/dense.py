@@ -239,6 +239,8 @@ def search_densely(images, nodes, search, out, flags):
     score, tallest = np.empty((shifts_y, shifts_x, STRIP), dtype), np.empty((shifts_x, STRIP), dtype)
     sums, best = np.empty((kinds, STRIP), dtype), np.empty((3, STRIP), dtype)
     where, tops = np.empty((4, STRIP), np.int32), np.empty((shifts_y, -(-shifts_x // WORD), STRIP), np.uint32)
+    # of a narrower search no peak is contested
+    is_wide = max(shifts_y, shifts_x) > 2 * PEAK_RADIUS + 1
     per_strip = max(STRIP // step, 1)
     period = max(RESTART * template // step, 1)
     for start in range(0, nodes.columns, per_strip):
@@ -251,7 +253,8 @@ def search_densely(images, nodes, search, out, flags):
             _score_row(
                 images, search.box, (y, template, step), left, width, is_fresh, columns, sums, score, best, where,
             )  # fmt: skip
-            _mark_tops(score, best[0, :width], tallest, tops)
+            if is_wide:
+                _mark_tops(score, best[0, :width], tallest, tops)
             for k in range(nodes_here):
                 if search.wanted[row, start + k]:
                     x = k * step
