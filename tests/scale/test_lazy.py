@@ -214,7 +214,7 @@ WRITERS = {"explore", "report", "run", "to_geotiff", "to_zarr", "warmup"}
 # lazy over files that catalogues name: see tests/readers/test_open_stac.py
 OF_CATALOGUES = {"open_stac"}
 # counts a few values, which is its result: see tests/inspection/test_info.py
-COUNTING = {"info"}
+COUNTING = {"info", "sun_term"}
 # reads elevations into memory, which are few beside images: see tests/readers/test_open_dem.py
 IN_MEMORY = {"open_dem", "open_speed"}
 # those that are lazy only if their input is

@@ -44,10 +44,18 @@ def test_each_method_runs_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatc
 def test_a_method_that_fails_leaves_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # known here, and not to the process that is to run it
+    monkeypatch.setitem(head_to_head.PEERS, "none of that name", next(iter(head_to_head.PEERS.values())))
     monkeypatch.setattr(head_to_head, "methods", lambda: ["none of that name"])
     (row,) = head_to_head.run(is_small=True)
     assert row == {"scene": "landslide, SNR 4", "method": "none of that name", "failed": "yes"}
     assert "none of that name failed on landslide, SNR 4" in capsys.readouterr().err
+
+
+def test_a_way_of_ours_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head_to_head, "methods", lambda: ["none of that name"])
+    with pytest.raises(RuntimeError, match="none of that name failed on landslide, SNR 4"):
+        head_to_head.run(is_small=True)
 
 
 def test_the_scenes_are_a_landslide_clouds_a_fault_and_a_glacier() -> None:

@@ -43,7 +43,7 @@ def expected(setting: Setting) -> np.ndarray:
 def test_a_program_is_called_and_its_windows_are_the_nodes(name: str, images: np.ndarray, on_path: Path) -> None:
     setting = Setting(7 if name == "MicMac" else 32, 8, 8)
     assert peers.PEERS[name].is_here
-    assert peers.PEERS[name].version == str(on_path / programs.PROGRAMS[name].executables[0])
+    assert peers.PEERS[name].version == programs.PROGRAMS[name].executables[0]
     found = peers.PEERS[name].match(images, setting)
     wanted = expected(setting)
     assert found.shape == wanted.shape
