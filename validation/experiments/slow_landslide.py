@@ -1,6 +1,6 @@
 """How slow a landslide do 150 free images of 10 m reveal? One of 20 cm a year, by the whole recipe, not tuned to it.
 
-python -m validation.experiments.slow_landslide          all, some minutes
+python -m validation.experiments.slow_landslide          all, half an hour of one core
 python -m validation.experiments.slow_landslide --small  few images, to see that it works
 """
 
