@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from xoffset._kernels.corrections.lags import products
+
 # Correlation of neighbours below which no farther neighbour counts as alike.
 LEAST_CORRELATION = 0.1
-# Nodes of a grid above which those that are used are looked at one by one.
-LARGE = 200_000
 
 
 def alike(ratio: np.ndarray) -> float:
@@ -24,7 +24,7 @@ def alike_of_some(ratio: np.ndarray, used: np.ndarray) -> float:
 
     ratio (component, node): residuals in units of their spread, at nodes `used` (rows, columns).
     """
-    along_y, along_x = _correlations_of_few(ratio, used) if used.size > LARGE else _correlations_of_many(ratio, used)
+    along_y, along_x = _correlations_of_some(ratio, used)
     found = 1.0 + sum(2.0 * each * share for each, share in (*along_y, *along_x))
     # neighbours in all four directions, of which as many are used as along the axis with fewer of them
     for of_y, share_y in along_y:
@@ -32,34 +32,26 @@ def alike_of_some(ratio: np.ndarray, used: np.ndarray) -> float:
     return found
 
 
-def _correlations_of_many(ratio: np.ndarray, used: np.ndarray) -> list[list[tuple[float, float]]]:
-    field = np.full((len(ratio), 1, *used.shape), np.nan)
-    field[:, 0, used] = ratio
-    return correlations(field)
-
-
-def _correlations_of_few(ratio: np.ndarray, used: np.ndarray) -> list[list[tuple[float, float]]]:
-    """As `correlations`, from a list of nodes, which is shorter than the grid that they are looked up in."""
+def _correlations_of_some(ratio: np.ndarray, used: np.ndarray) -> list[list[tuple[float, float]]]:
+    """As `correlations`, from a list of nodes, which may be far shorter than the grid that they are looked up in."""
     found: list[list[tuple[float, float]]] = [[], []]
     limit = 3.0 * 1.4826 * np.median(np.abs(ratio))
+    # outliers are no part of what neighbours share
     value = np.clip(ratio, -limit, limit)
     variance = (value**2).mean()
     if not variance > 0.0:
         return found
     width = used.shape[1]
     nodes = np.flatnonzero(used)
-    place = np.full(used.size, -1, dtype=np.int32)
-    place[nodes] = np.arange(nodes.size)
-    row, column = np.divmod(nodes, width)
-    for lags, step, along, size in zip(found, (width, 1), (row, column), used.shape, strict=True):
+    number = np.full(used.size, -1, dtype=np.int32)
+    number[nodes] = np.arange(nodes.size)
+    for lags, step, along, size in zip(found, (width, 1), np.divmod(nodes, width), used.shape, strict=True):
         for lag in range(1, size // 2 + 1):
-            near = np.flatnonzero(along + lag < size)
-            far = place[nodes[near] + lag * step]
-            near, far = near[far >= 0], far[far >= 0]
-            correlation = (value[:, near] * value[:, far]).mean() / variance if far.size else 0.0
+            total, count = products(value, nodes, number, along, size, lag, step)
+            correlation = total / (count * len(value)) / variance if count else 0.0
             if correlation < LEAST_CORRELATION:
                 break
-            lags.append((float(correlation), far.size / nodes.size))
+            lags.append((float(correlation), count / nodes.size))
     return found
 
 
