@@ -49,7 +49,7 @@ def package(tmp_path):
     """Folder of a small package with our compilation policy, a kernel and another that calls it."""
     folder = tmp_path / "lib" / "xoffset" / "_kernels"
     folder.mkdir(parents=True)
-    for name in ("_jit.py", "_cache.py", "_compile.py", "_linking.py"):
+    for name in ("_jit.py", "_cache.py", "_compile.py", "_inner.py", "_linking.py"):
         shutil.copy(KERNELS / name, folder)
     for empty in (folder, folder.parent):
         (empty / "__init__.py").touch()

@@ -16,13 +16,13 @@ from numba.core import event
 from numba.core.compiler import Flags as FlagsOfNumba
 
 # These say how a kernel is called, not how its operations are compiled.
-OF_CALLS = ("no_cpython_wrapper", "no_cfunc_wrapper")
+OF_CALLS = ("no_compile", "no_cpython_wrapper", "no_cfunc_wrapper")
 
 
 class Flags(FlagsOfNumba):
-    """Flags that are quickly compared, and alike for kernels that differ by how they are called.
+    """Flags that are quickly compared, and alike for kernels that differ by who calls them.
 
-    What numba knows of an operation it keeps by flags, and works out anew for kernels without wrappers.
+    What numba knows of an operation it keeps by flags, and works out anew for kernels without machine code.
     """
 
     __slots__ = ()
