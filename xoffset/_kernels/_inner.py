@@ -73,7 +73,7 @@ def divide(compiled: Any) -> None:
     compiled.compile, compiled.add_overload = compile_for, add_overload
 
 
-def _flags(flags: Any) -> _compile.Flags:
+def _flags(flags: Any) -> Any:
     """Flags of one compilation, by who asks for it."""
     flags = _compile.Flags(flags)
     if is_for_caller():

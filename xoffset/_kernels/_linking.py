@@ -44,8 +44,9 @@ with contextlib.suppress(ImportError):
                     if not function.is_declaration and function.linkage.name == "linkonce_odr":
                         function.linkage = "internal"
             super()._finalize_final_module()
+            codegen: Any = self._codegen
             for environment in self._environments:
-                self._codegen.set_env(environment.env_name, environment)
+                codegen.set_env(environment.env_name, environment)
 
         def _keep_for_callers(self) -> None:
             """Set aside what callers of this kernel will copy, as it is before its own copies lose their names."""
