@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import forked
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import xoffset
-from xoffset._kernels import _cache
+from xoffset._kernels import _cache, _compile, _inner, _linking
 from xoffset._kernels._jit import hot_kernel, kernel, lean_kernel
 from xoffset._kernels.maps import neighbours
 from xoffset.pipeline import warmup as warming
@@ -49,7 +50,7 @@ def package(tmp_path):
     """Folder of a small package with our compilation policy, a kernel and another that calls it."""
     folder = tmp_path / "lib" / "xoffset" / "_kernels"
     folder.mkdir(parents=True)
-    for name in ("_jit.py", "_cache.py", "_compile.py", "_linking.py"):
+    for name in ("_jit.py", "_cache.py", "_compile.py", "_inner.py", "_linking.py"):
         shutil.copy(KERNELS / name, folder)
     for empty in (folder, folder.parent):
         (empty / "__init__.py").touch()
@@ -230,23 +231,125 @@ import numpy as np
 from xoffset._kernels import _cache
 from xoffset._kernels.sums import all_sums, sums
 a, b = np.random.default_rng(0).standard_normal((2, 33, 37)).astype(np.float32)
-out = np.zeros(12, np.float32)
-FIRST
-all_sums(a, b, out)
+out = np.zeros(15, np.float32)
+CALLS
 print("found", int.from_bytes(out.tobytes(), "big"), "compiled", _cache.compiled_here(), "in", None)
 """
+ALL, ONE = "all_sums(a, b, out[:12])", "sums(a, b, out[12:])"
 
 
 def test_a_process_that_compiles_finds_the_same_bits_as_one_that_does_not(package):
     # a callee is optimised once more in its caller: both copies exist, and a caller must always take its own
     (package / "sums.py").write_text(SUMS)
-    found = set()
-    for first in ("", "sums(a, b, out[:3])"):
+    found, compiled = set(), []
+    for order in ((ALL, ONE), (ONE, ALL)):
         for _ in range(2):
-            found.add(finish(start(package, USE_SUMS.replace("FIRST", first)))[0])
+            result = finish(start(package, USE_SUMS.replace("CALLS", "\n".join(order))))
+            found.add(result[0])
+            compiled.append(result[1])
         for path in files(package):
             path.unlink()
     assert len(found) == 1
+    # the callee without machine code for the caller, and as a whole for Python; as a whole it serves both
+    assert compiled == [3, 0, 2, 0]
+
+
+def test_python_calls_what_another_process_compiled_for_a_caller(package):
+    (package / "sums.py").write_text(SUMS)
+    orders = (ALL, ONE, ONE, ALL)
+    results = [finish(start(package, USE_SUMS.replace("CALLS", each))) for each in orders]
+    assert [compiled for _, compiled, *_ in results] == [2, 1, 0, 0]
+    assert results[0][0] == results[3][0]
+    assert results[1][0] == results[2][0]
+    whole, inner = sorted((path for path in files(package) if ".sums" in path.name), key=lambda path: "@" in path.name)
+    assert inner.stat().st_size < whole.stat().st_size
+    # what is compiled for a new caller reads what it calls
+    for path in files(package):
+        if "all_sums" in path.name:
+            path.unlink()
+    for path in (inner, whole):
+        assert finish(start(package, USE_SUMS.replace("CALLS", ALL)))[:2] == (results[0][0], 1)
+        path.unlink()
+        next(each for each in files(package) if "all_sums" in each.name).unlink()
+
+
+CHECKED = """
+from xoffset._kernels._jit import kernel
+
+@kernel
+def root(value):
+    if value < 0:
+        raise ValueError("got", value)
+    return value**0.5
+
+@kernel
+def twice(value):
+    return 2 * root(value)
+
+@kernel
+def four_times(value):
+    return 2 * twice(value)
+"""
+USE_CHECKED = """
+from xoffset._kernels import _cache
+from xoffset._kernels.checked import four_times, root, twice
+CALLS
+try:
+    four_times(-3.0)
+except ValueError as error:
+    print("found", int(error.args[1] * four_times(9.0)), "compiled", _cache.compiled_here(), "in", None)
+"""
+
+
+@pytest.mark.parametrize("first", ["", "twice(1.0)", "root(1.0)", "four_times(1.0); root(1.0); twice(1.0)"])
+def test_inner_kernels_raise_errors_with_what_they_got(package, first):
+    # the message is made of an object that belongs to the callee
+    (package / "checked.py").write_text(CHECKED)
+    code = USE_CHECKED.replace("CALLS", first)
+    assert finish(start(package, code))[0] == -36
+    assert finish(start(package, code))[:2] == (-36, 0)
+    for path in files(package):
+        if "four_times" in path.name:
+            path.unlink()
+    assert finish(start(package, code))[:2] == (-36, 1)
+
+
+def test_a_callee_has_no_machine_code_until_python_calls_it():
+    callee = kernel(lambda a: a[0] * 2.5 + 1.0)
+    caller = kernel(lambda a: callee(a) + 1.0)
+    assert caller(np.ones(3)) == 4.5
+    (inner,) = callee.overloads.values()
+    assert _inner.is_inner(inner)
+    assert not _cache.is_ready(callee)
+    assert callee(np.ones(3)) == 3.5
+    (whole,) = callee.overloads.values()
+    assert not _inner.is_inner(whole)
+    assert _cache.is_ready(callee)
+    # of another type it begins anew, and a kernel of others has all of it
+    assert numba.njit(lambda a: callee(a) + 2.0)(np.ones(3, np.float32)) == 5.5
+    assert not any(map(_inner.is_inner, callee.overloads.values()))
+
+
+def test_threads_that_compile_callers_and_callees_at_once_all_find_the_same():
+    callee = kernel(lambda a: a[0] * 2.5)
+    callers = [kernel(lambda a: callee(a) + 1.0), kernel(lambda a: callee(a[1:]) + 1.0)]
+    with ThreadPoolExecutor(6) as pool:
+        found = [pool.submit(each, np.ones(3)) for each in (callers[0], callee, callers[1], callee, *callers)]
+        assert [each.result() for each in found] == [3.5, 2.5, 3.5, 2.5, 3.5, 3.5]
+
+
+@pytest.mark.parametrize("part", ["COMPILER", "ConfigStack", "_values"])
+def test_another_numba_means_kernels_that_are_compiled_as_a_whole(monkeypatch, part):
+    if part == "COMPILER":
+        monkeypatch.setattr(_linking, "COMPILER", None)
+    elif part == "_values":
+        monkeypatch.setattr(_compile, "FlagsOfNumba", object)
+    else:
+        monkeypatch.setattr(_inner, "ConfigStack", None)
+    callee = kernel(lambda a: a[0] * 2.5)
+    assert kernel(lambda a: callee(a) + 1.0)(np.ones(3)) == 3.5
+    assert not any(map(_inner.is_inner, callee.overloads.values()))
+    assert callee(np.ones(3)) == 2.5
 
 
 def damage(path, kind):
@@ -352,7 +455,7 @@ def test_the_numba_here_has_what_the_cache_needs():
 
 
 def test_inner_kernels_are_called_by_kernels_alone():
-    # they have no wrappers: Python that called one would crash
+    # which is what their names say
     inner = {
         (path.stem, node.name)
         for path in KERNELS.rglob("*.py")
@@ -443,6 +546,26 @@ def test_lean_kernels_call_lean_kernels_alone():
                 checked += [] if called is None else [ast.unparse(call.func)]
     assert len(checked) > 10
     assert {"vectors.products", "vectors.scores", "_add_along"} <= set(checked)
+
+
+def test_no_kernel_calls_itself():
+    # numba finds such a callee by its machine code, which inner kernels have not
+    files = {path: kernels_of(path) for path in KERNELS.rglob("*.py") if not path.name.startswith("_")}
+    places = {id(node): path for path, (own, _) in files.items() for node, _ in own.values()}
+    checked = 0
+    for path, (own, _) in files.items():
+        for node, _ in own.values():
+            beneath, seen = [node], set()
+            while beneath:
+                each = beneath.pop()
+                for call in (part for part in ast.walk(each) if isinstance(part, ast.Call)):
+                    called = called_kernel(call, places.get(id(each), path), files)
+                    if called is not None and id(called[0]) not in seen:
+                        seen.add(id(called[0]))
+                        beneath.append(called[0])
+            assert id(node) not in seen, f"{path}:{node.lineno}"
+            checked += bool(seen)
+    assert checked > 50
 
 
 def test_a_lean_kernel_cannot_make_an_array():

@@ -15,6 +15,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.metadata
+import itertools
 import logging
 import os
 import pickle
@@ -31,6 +32,8 @@ from typing import Any, ClassVar
 import numba
 from numba.core import config as _config
 
+from xoffset._kernels import _inner
+
 config: Any = _config  # numba makes its attributes when it is imported
 CompileResult: Any = None
 dumps: Any = None
@@ -43,6 +46,8 @@ FOLDER = Path(__file__).parent
 UNUSED = 30 * 86_400.0
 # Private parts of what numba compiled that turn it into bytes and back.
 PRIVATE = ("_reduce", "_rebuild")
+# Part of the name of a file that holds no machine code.
+INNER = "@inner"
 # Length of the digest at the beginning of a file.
 DIGEST_BYTES = hashlib.sha256().digest_size
 # What the log says when the first kernel of a process is compiled, see also the command line.
@@ -168,8 +173,8 @@ def compiled_here() -> int:
 
 
 def is_ready(compiled: Any) -> bool:
-    """Whether a kernel need not be compiled: it was in this process, or some signature of it is on disk."""
-    if config.DISABLE_JIT or compiled.signatures:
+    """Whether Python can call a kernel uncompiled: some signature of it is in this process, or on disk."""
+    if config.DISABLE_JIT or not all(map(_inner.is_inner, compiled.overloads.values())):
         return True
     cache = compiled._cache
     return isinstance(cache, KernelCache) and any(
@@ -223,8 +228,10 @@ class KernelCache:
     def load_overload(self, signature: Any, context: Any) -> Any:
         """Compiled kernel of a signature, None if it has to be compiled."""
         context.refresh()
-        name = self._file_name(signature, context.codegen())
-        for folder in folders() if self.is_kept else []:
+        # callers are content with either
+        kinds = (True, False) if _inner.is_for_caller() else (False,)
+        names = [self._file_name(signature, context.codegen(), is_inner) for is_inner in kinds]
+        for folder, name in itertools.product(folders() if self.is_kept else [], names):
             # whatever is wrong with a file, compiling mends it
             with contextlib.suppress(Exception):
                 if (found := _load(folder / name, context)) is not None:
@@ -240,15 +247,15 @@ class KernelCache:
             return
         try:
             content = dumps(compiled._reduce())
-            path = folder / self._file_name(signature, compiled.codegen)
+            path = folder / self._file_name(signature, compiled.codegen, _inner.is_inner(compiled))
             folder.mkdir(parents=True, exist_ok=True)
             _write_whole(path, _digest(path.name, content) + content)
         except Exception as error:
             logger.warning("The compiled kernel %s could not be kept (%s); it works all the same.", self.name, error)
 
-    def _file_name(self, signature: Any, codegen: Any) -> str:
+    def _file_name(self, signature: Any, codegen: Any, is_inner: bool) -> str:
         key = hashlib.sha256(repr((str(signature), codegen.magic_tuple())).encode()).hexdigest()[:16]
-        return f"{self.name}-{key}.nbc"
+        return f"{self.name}{INNER if is_inner else ''}-{key}.nbc"
 
 
 def _load(path: Path, context: Any) -> Any:
@@ -259,7 +266,8 @@ def _load(path: Path, context: Any) -> Any:
         content = file.read()
     if _digest(path.name, content[DIGEST_BYTES:]) != content[:DIGEST_BYTES]:
         return None
-    return CompileResult._rebuild(context, *pickle.loads(content[DIGEST_BYTES:]))
+    parts = pickle.loads(content[DIGEST_BYTES:])
+    return _inner.read(context, *parts) if INNER in path.name else CompileResult._rebuild(context, *parts)
 
 
 def _digest(name: str, content: bytes) -> bytes:

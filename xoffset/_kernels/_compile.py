@@ -16,16 +16,16 @@ from numba.core import event
 from numba.core.compiler import Flags as FlagsOfNumba
 
 # These say how a kernel is called, not how its operations are compiled.
-OF_CALLS = ("no_cpython_wrapper", "no_cfunc_wrapper")
+OF_CALLS = ("no_compile", "no_cpython_wrapper", "no_cfunc_wrapper")
 
 
 class Flags(FlagsOfNumba):
-    """Flags that are quickly compared, and alike for kernels that differ by how they are called.
+    """Flags that are quickly compared, and alike for kernels that differ by who calls them.
 
-    What numba knows of an operation it keeps by flags, and works out anew for kernels without wrappers.
+    What numba knows of an operation it keeps by flags, and works out anew for kernels without machine code.
     """
 
-    __slots__ = ()
+    __slots__ = ("_of_operations",)
 
     def __hash__(self) -> int:
         # one for all, as that of numba, which is made of the names alone
@@ -35,11 +35,16 @@ class Flags(FlagsOfNumba):
         if self is other:
             return True
         # nothing is shared with what others compile
-        return isinstance(other, Flags) and _of_operations(self._values) == _of_operations(other._values)
+        return isinstance(other, Flags) and self.of_operations() == other.of_operations()
 
-
-def _of_operations(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in OF_CALLS}
+    def of_operations(self) -> dict[str, Any]:
+        """What shapes the code of operations; told once, since numba compares copies that nobody changes."""
+        try:
+            return self._of_operations
+        except AttributeError:
+            values = {name: value for name, value in self._values.items() if name not in OF_CALLS}
+            self._of_operations: dict[str, Any] = values
+            return values
 
 
 class _Pause(event.Listener):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numba
 
-from xoffset._kernels import _cache, _compile, _linking
+from xoffset._kernels import _cache, _compile, _inner, _linking
 
 Kernel = Callable[..., Any]
 
@@ -21,9 +21,7 @@ def kernel(function: Kernel) -> Kernel:
     Serial, because `parallel=True` aborts a process whose threads already run kernels, and because a serial kernel may
     be kept on disk. Threads come from the caller.
 
-    A kernel whose name begins with an underscore is called by other kernels alone. It is compiled without the wrappers
-    that Python and C would call it through: they cost a quarter of the compile time. Called from Python it would crash
-    the interpreter, hence the underscore.
+    A kernel whose name begins with an underscore is called by other kernels alone.
     """
     return _compiled(function)
 
@@ -55,14 +53,14 @@ def fused_kernel(function: Kernel) -> Kernel:
 
 
 def _compiled(function: Kernel, fastmath: frozenset[str] = frozenset(), counts: bool = True) -> Kernel:
-    # of this package only: a test or a benchmark calls its own kernels as it likes
-    is_inner = function.__name__.startswith("_") and function.__module__.startswith(f"{__package__}.")
-    options: dict[str, Any] = {"no_cpython_wrapper": is_inner, "no_cfunc_wrapper": is_inner}
     # said of every kernel: it would take what is left open from the caller that happens to be compiled first
-    options |= {"fastmath": set(fastmath), "_nrt": counts}
+    options: dict[str, Any] = {"fastmath": set(fastmath), "_nrt": counts}
+    # nobody calls a kernel from C
+    options["no_cfunc_wrapper"] = True
     if _linking.COMPILER is not None:
         options["pipeline_class"] = _linking.COMPILER
     compiled: Kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
     _cache.keep(compiled, function)
     _compile.hasten(compiled)
+    _inner.divide(compiled)
     return compiled

@@ -122,7 +122,8 @@ def refine(image, coefficients, known, noise, halves, size, corners, peaks, out,
             coloured_products(noise[0], template.weight, size, size, y, x, products)
             _residual_products(template, moved, count, match[3], noise[1], products)
             covariance(template.sums, products, share, match)
-            out[k] = match
+            for i in range(match.size):
+                out[k, i] = match[i]
 
 
 @hot_kernel

@@ -103,7 +103,9 @@ def _fit_plane(phase, base, rounds, frequency, scratch, shift):
     """
     weight, residual, turns = scratch
     sums = np.empty(7)
-    weight[:] = base
+    for i in range(base.shape[0]):
+        for j in range(base.shape[1]):
+            weight[i, j] = base[i, j]
     for turn in range(rounds + 1):
         _turn_back(phase, frequency, shift, turns, residual)
         if turn > 0:

@@ -288,7 +288,8 @@ def find_peaks(surfaces, search, out, flags):
             for j in range(3):
                 patch[i, j] = surface[row + i - 1, column + j - 1]
         _top_of_surface(patch, top)
-        out[k, 4:] = top
+        out[k, 4] = top[0]
+        out[k, 5] = top[1]
 
 
 @hot_kernel
