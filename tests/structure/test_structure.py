@@ -179,7 +179,7 @@ def test_a_function_fits_a_screen(module):
 @each_of([name for name in MODULES if "_kernels" in name])
 def test_kernels_know_arrays_only(module):
     allowed = ["numpy", "typing", "math", "__future__", "xoffset._kernels"]
-    if module.endswith(("._jit", "._cache", "._compile", "._linking", ".vectors")):
+    if module.endswith(("._jit", "._cache", "._compile", "._linking", "._inner", ".vectors")):
         return  # they compile kernels and keep them, or write their instructions
     assert [name for name in imports(source(module)) if not is_below(name, allowed)] == []
 
