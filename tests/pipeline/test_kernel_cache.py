@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -328,6 +329,49 @@ def test_a_callee_has_no_machine_code_until_python_calls_it():
     # of another type it begins anew, and a kernel of others has all of it
     assert numba.njit(lambda a: callee(a) + 2.0)(np.ones(3, np.float32)) == 5.5
     assert not any(map(_inner.is_inner, callee.overloads.values()))
+
+
+def test_a_kernel_that_is_called_while_another_is_compiled_is_whole():
+    # by a handler of the log, say, or of a signal
+    other, callee = kernel(lambda a: a[0] * 1.5), kernel(lambda a: a[0] * 2.5)
+    found = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            if not found:
+                found.append(0.0)
+                found.append(other(np.ones(2)))
+
+    logger, handler = logging.getLogger("xoffset"), Handler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        assert kernel(lambda a: callee(a) + other(a))(np.ones(2)) == 4.0
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert found == [0.0, 1.5]
+
+
+def test_whether_a_kernel_is_ready_can_be_asked_while_it_is_compiled():
+    callee = kernel(lambda a: a[0] * 2.5)
+    caller = kernel(lambda a: callee(a) + 1)
+    kernel(lambda a: callee(a) + 2)(np.ones(3, np.int8))
+    found, is_over = [], threading.Event()
+
+    def ask():
+        while not is_over.is_set():
+            found.append(_cache.is_ready(callee))
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        for dtype in (np.float64, np.float32, np.int16, np.int64):
+            caller(np.ones(3, dtype))
+        is_over.set()
+        asked.result()
+    # for callers alone
+    assert set(found) == {False}
 
 
 def test_threads_that_compile_callers_and_callees_at_once_all_find_the_same():

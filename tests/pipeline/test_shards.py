@@ -20,3 +20,9 @@ def test_shards_are_tiles_in_few_whole_chunks(layers):
         # and a series of one pixel reads one whole
         assert 4 * deep * rows * columns <= 4e6
         assert 4 * math.prod(layout["shards"]) <= max(LARGEST_SHARD, 25 * 4 * side * 512)
+
+
+@pytest.mark.parametrize("side", [3046, 4093, 6037])
+def test_large_tiles_have_no_narrow_chunks(side):
+    # primes, and twice one
+    assert shard_layout(1, 1, (side, side), 4)["chunks"][1] in (side, side // 2)

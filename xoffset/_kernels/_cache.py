@@ -174,7 +174,7 @@ def compiled_here() -> int:
 
 def is_ready(compiled: Any) -> bool:
     """Whether Python can call a kernel uncompiled: some signature of it is in this process, or on disk."""
-    if config.DISABLE_JIT or not all(map(_inner.is_inner, compiled.overloads.values())):
+    if config.DISABLE_JIT or _inner.is_callable(compiled):
         return True
     cache = compiled._cache
     return isinstance(cache, KernelCache) and any(

@@ -12,12 +12,13 @@ This touches private parts of numba. Where they are not as expected, all kernels
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import Any
 
 from xoffset._kernels import _compile, _linking
 
 # Private parts of a dispatcher.
-PRIVATE = ("compile", "add_overload", "overloads", "targetctx")
+PRIVATE = ("compile", "add_overload", "get_call_template", "overloads", "targetctx")
 
 ConfigStack: Any = None
 with contextlib.suppress(ImportError):
@@ -31,10 +32,26 @@ class Entry:
     """Stands for the machine code that an inner kernel has not: callers find it by this."""
 
 
+class _Asked(threading.local):
+    """Who asks for what this thread compiles; code of Python may run meanwhile, and call other kernels."""
+
+    def __init__(self) -> None:
+        self.by_kernel = False
+        self.compiled_for_caller = [False]
+
+
+_asked = _Asked()
+
+
 def is_for_caller() -> bool:
-    """Whether this thread is compiling a kernel of this package, for the sake of which it asks for another."""
-    # what others compile is linked as numba does it, and needs machine code
-    return ConfigStack is not None and isinstance(ConfigStack.top_or_none(), _compile.Flags)
+    """Whether what this thread is compiling was asked for by a kernel of this package."""
+    return _asked.compiled_for_caller[-1]
+
+
+def is_callable(compiled: Any) -> bool:
+    """Whether Python can call a kernel by some signature that is compiled."""
+    is_whole: bool | None = getattr(compiled, "is_whole", None)
+    return bool(compiled.signatures) if is_whole is None else is_whole
 
 
 def is_inner(result: Any) -> bool:
@@ -50,15 +67,32 @@ def divide(compiled: Any) -> None:
     if not is_known or _linking.COMPILER is None or compiled._compiler._customize_flags is not _compile.Flags:
         return
     compiled._compiler._customize_flags = _flags
-    compile_as_numba, add_as_numba = compiled.compile, compiled.add_overload
+    # told beside the overloads, which another thread may be changing
+    compiled.is_whole = False
+    compile_as_numba, add_as_numba, template_as_numba = (
+        compiled.compile, compiled.add_overload, compiled.get_call_template,
+    )  # fmt: skip
+
+    def get_call_template(arguments: Any, keywords: Any) -> Any:
+        # what others compile is linked as numba does it, and needs machine code
+        _asked.by_kernel = isinstance(ConfigStack.top_or_none(), _compile.Flags)
+        try:
+            return template_as_numba(arguments, keywords)
+        finally:
+            _asked.by_kernel = False
 
     def compile_for(signature: Any) -> Any:
+        by_kernel, _asked.by_kernel = _asked.by_kernel, False
         with global_compiler_lock:
-            arguments = tuple(normalize_signature(signature)[0])
-            existing = compiled.overloads.get(arguments)
-            if existing is not None and is_inner(existing) and not is_for_caller():
-                del compiled.overloads[arguments]
-            return compile_as_numba(signature)
+            _asked.compiled_for_caller.append(by_kernel)
+            try:
+                arguments = tuple(normalize_signature(signature)[0])
+                existing = compiled.overloads.get(arguments)
+                if existing is not None and is_inner(existing) and not by_kernel:
+                    del compiled.overloads[arguments]
+                return compile_as_numba(signature)
+            finally:
+                _asked.compiled_for_caller.pop()
 
     def add_overload(result: Any) -> None:
         if result.entry_point is None:
@@ -69,8 +103,10 @@ def divide(compiled: Any) -> None:
             compiled.overloads[tuple(result.signature.args)] = result
         else:
             add_as_numba(result)
+            compiled.is_whole = True
 
     compiled.compile, compiled.add_overload = compile_for, add_overload
+    compiled.get_call_template = get_call_template
 
 
 def _flags(flags: Any) -> Any:

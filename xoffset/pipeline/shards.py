@@ -21,6 +21,6 @@ def shard_layout(layers: int, front: int, sides: tuple[int, int], itemsize: int)
 
 
 def _nearest_divisor(side: int, wanted: int) -> int:
-    """The divisor that is as few times as possible smaller or larger than wanted: of a prime side never one."""
-    divisors = [each for each in range(1, side + 1) if side % each == 0]
+    """The divisor that is as few times as possible smaller or larger than wanted, and not many times smaller."""
+    divisors = [each for each in range(min(side, wanted // 5), side + 1) if side % each == 0]
     return min(divisors, key=lambda each: (abs(math.log(each / wanted)), each))
