@@ -12,7 +12,7 @@ This touches private parts of numba. Where they are not as expected, all kernels
 from __future__ import annotations
 
 import contextlib
-import threading
+from contextvars import ContextVar
 from typing import Any
 
 from xoffset._kernels import _compile, _linking
@@ -32,20 +32,15 @@ class Entry:
     """Stands for the machine code that an inner kernel has not: callers find it by this."""
 
 
-class _Asked(threading.local):
-    """Who asks for what this thread compiles; code of Python may run meanwhile, and call other kernels."""
-
-    def __init__(self) -> None:
-        self.by_kernel = False
-        self.compiled_for_caller = [False]
-
-
-_asked = _Asked()
+# Of this thread: whether a kernel of this package is asking for another, and whether what is compiled was so asked for.
+# Code of Python may run while a kernel is compiled, and call other kernels.
+_asked_by_kernel: ContextVar[bool] = ContextVar("asked_by_kernel", default=False)
+_for_caller: ContextVar[bool] = ContextVar("for_caller", default=False)
 
 
 def is_for_caller() -> bool:
     """Whether what this thread is compiling was asked for by a kernel of this package."""
-    return _asked.compiled_for_caller[-1]
+    return _for_caller.get()
 
 
 def is_callable(compiled: Any) -> bool:
@@ -75,16 +70,16 @@ def divide(compiled: Any) -> None:
 
     def get_call_template(arguments: Any, keywords: Any) -> Any:
         # what others compile is linked as numba does it, and needs machine code
-        _asked.by_kernel = isinstance(ConfigStack.top_or_none(), _compile.Flags)
+        asked = _asked_by_kernel.set(isinstance(ConfigStack.top_or_none(), _compile.Flags))
         try:
             return template_as_numba(arguments, keywords)
         finally:
-            _asked.by_kernel = False
+            _asked_by_kernel.reset(asked)
 
     def compile_for(signature: Any) -> Any:
-        by_kernel, _asked.by_kernel = _asked.by_kernel, False
+        by_kernel = _asked_by_kernel.get()
         with global_compiler_lock:
-            _asked.compiled_for_caller.append(by_kernel)
+            compiling, asked = _for_caller.set(by_kernel), _asked_by_kernel.set(False)
             try:
                 arguments = tuple(normalize_signature(signature)[0])
                 existing = compiled.overloads.get(arguments)
@@ -92,7 +87,8 @@ def divide(compiled: Any) -> None:
                     del compiled.overloads[arguments]
                 return compile_as_numba(signature)
             finally:
-                _asked.compiled_for_caller.pop()
+                _asked_by_kernel.reset(asked)
+                _for_caller.reset(compiling)
 
     def add_overload(result: Any) -> None:
         if result.entry_point is None:
